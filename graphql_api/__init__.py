@@ -1,0 +1,1 @@
+"""A typed GraphQL API for sales, stock and profit."""

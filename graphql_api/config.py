@@ -1,0 +1,243 @@
+"""The settings, from the environment, `.env`, or the command line; `app` and `cli` alone read them."""
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
+
+from dotenv.parser import Binding, parse_stream
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ByteSize,
+    Field,
+    SecretStr,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SECRET_KEY_LENGTH = 32
+NEAR_MISS_RATIO = 0.9
+# other programs read variables that look like these, so a near miss proves nothing
+COMMON_NAMES = frozenset({"HOST", "PORT", "DEBUG", "DEMO", "WORKERS", "LOG_LEVEL"})
+FOREIGN_NAMES = frozenset({"DATADIR"})
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; the message names each one, the problem and what to do, never a value."""
+
+
+def _split_url(url: str, schemes: tuple[str, ...]) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - reading it checks it
+    except ValueError:
+        raise ValueError("is not a URL; encode special characters in the password, such as %40 for @") from None
+    if parts.scheme not in schemes:
+        raise ValueError(f"must start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    return parts
+
+
+def _check_database_url(url: str) -> str:
+    _split_url(url, ("postgresql", "postgres"))
+    return f"postgresql://{url.partition('://')[2]}"
+
+
+def _check_redis_url(url: str) -> str:
+    parts = _split_url(url, ("redis", "rediss", "unix"))
+    if not (parts.path if parts.scheme == "unix" else parts.hostname):
+        raise ValueError("names no server; write redis://host:6379/0 or unix:///path/to/socket")
+    return url
+
+
+def _check_storage_url(url: str) -> str:
+    parts = _split_url(url, ("s3", "file"))
+    if not (parts.netloc if parts.scheme == "s3" else parts.path):
+        raise ValueError("names no place; write s3://bucket/prefix or file:///folder")
+    return url
+
+
+def _check_secret_key(key: SecretStr) -> SecretStr:
+    if len(key.get_secret_value()) < SECRET_KEY_LENGTH:
+        raise ValueError(f"must have at least {SECRET_KEY_LENGTH} characters; `openssl rand -hex 32` makes one")
+    return key
+
+
+def _check_origin(origin: str) -> str:
+    parts = _split_url(origin, ("https", "http"))
+    if not parts.hostname or parts.path or parts.query:
+        raise ValueError("must hold origins such as https://shop.example, without a path")
+    return origin
+
+
+def _split_list(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return [part.strip().rstrip("/") for part in value.split(",") if part.strip()]
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Origin = Annotated[str, AfterValidator(_check_origin)]
+
+
+class Settings(BaseSettings):
+    """What can be set, each field by the environment variable of its name in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8-sig",
+        env_ignore_empty=True,  # compose files pass `DATABASE_URL=` for a variable that is not set
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+        validate_default=False,
+    )
+
+    database_url: Annotated[str, AfterValidator(_check_database_url)] | None = Field(
+        default=None,
+        repr=False,
+        description="PostgreSQL: postgresql://user:password@host:5432/name. Default: one of our own.",
+    )
+    redis_url: Annotated[str, AfterValidator(_check_redis_url)] | None = Field(
+        default=None,
+        repr=False,
+        description="Redis or Valkey: redis://:password@host:6379/0. Default: one of our own.",
+    )
+    data_dir: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        default=Path("var"), description="The folder for everything the program keeps itself."
+    )
+    host: str = Field(default="127.0.0.1", min_length=1, description="The address to listen on; 0.0.0.0 is all.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The TCP port to listen on; 0 picks a free one.")
+    secret_key: Annotated[SecretStr, AfterValidator(_check_secret_key)] | None = Field(
+        default=None,
+        description="The key that signs tokens, at least 32 characters, the same in every process.",
+    )
+    storage_url: Annotated[str, AfterValidator(_check_storage_url)] | None = Field(
+        default=None,
+        repr=False,
+        description="Where files are kept: s3://bucket/prefix or file:///folder. Default: DATA_DIR/storage.",
+    )
+    upload_limit_bytes: ByteSize = Field(
+        default=ByteSize(2 * 1024**3),
+        gt=0,
+        description="The largest file to accept, such as 2GiB or 2147483648.",
+    )
+    unpacked_limit_bytes: ByteSize = Field(
+        default=ByteSize(20 * 1024**3),
+        gt=0,
+        description="The largest size of a compressed file once unpacked.",
+    )
+    worker_in_server: bool = Field(
+        default=True,
+        description="true runs background jobs in the server; false leaves them to `graphql-api worker`.",
+    )
+    workers: int = Field(default=1, ge=1, le=256, description="How many server processes share the port.")
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
+        default="info", description="The least severe messages to log: debug, info, warning or error."
+    )
+    debug: bool = Field(default=False, description="true shows causes of errors to clients; never in production.")
+    cors_origins: Annotated[tuple[Origin, ...], BeforeValidator(_split_list), NoDecode] = Field(
+        default=(), description="Web origins that browsers may call from, separated by commas."
+    )
+    database_pool_size: int = Field(
+        default=10, ge=1, le=1000, description="Database connections that one process keeps open."
+    )
+    query_timeout_seconds: float = Field(
+        default=30, gt=0, le=3600, description="After so many seconds a request is given up."
+    )
+    demo: bool = Field(default=False, description="true loads demonstration data on the first start.")
+
+    @property
+    def storage(self) -> str:
+        """Where files are kept, always as a URL."""
+        return self.storage_url or (self.data_dir.absolute() / "storage").as_uri()
+
+
+def load_settings(env_file: Path = Path(".env"), **overrides: Any) -> Settings:
+    """Read the settings; an override that is not None wins over the environment, which wins over `env_file`.
+
+    Raises:
+        SettingsError: A value that cannot be used, or a name that is not known.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    bindings = _read_env_file(env_file)
+    in_file = {binding.key.upper() for binding in bindings if binding.key}
+    problems = [
+        *_unknown_in_file(bindings, env_file),
+        *_near_misses(os.environ, {*in_file, *map(str.upper, given)}),
+    ]
+    if problems:
+        raise _settings_error(problems)
+    try:
+        return Settings(_env_file=env_file, **given)
+    except ValidationError as error:
+        raise _settings_error([_describe(problem) for problem in error.errors()]) from None
+
+
+def asyncpg_url(database_url: str) -> str:
+    """Return a `postgresql://` URL in the form that SQLAlchemy takes for the driver asyncpg."""
+    server, separator, query = _check_database_url(database_url).partition("?")
+    # libpq and all hosting services say sslmode; SQLAlchemy hands asyncpg's `ssl` through
+    options = [("ssl" if name == "sslmode" else name, value) for name, value in parse_qsl(query)]
+    return f"{server.replace(':', '+asyncpg:', 1)}{separator}{urlencode(options, safe='/', quote_via=quote)}"
+
+
+def _known_names() -> list[str]:
+    return [name.upper() for name in Settings.model_fields]
+
+
+def _read_env_file(env_file: Path) -> list[Binding]:
+    if not env_file.is_file():
+        return []
+    try:
+        with env_file.open(encoding="utf-8-sig") as lines:
+            return list(parse_stream(lines))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{env_file} cannot be read as UTF-8 text: {type(error).__name__}.") from None
+
+
+def _unknown_in_file(bindings: Iterable[Binding], env_file: Path) -> list[str]:
+    problems = []
+    for binding in bindings:
+        place = f"line {binding.original.line} of {env_file}"
+        if binding.error:
+            problems.append(f"{place} is not of the form NAME=value.")
+        elif binding.key and binding.key.upper() not in _known_names():
+            problems.append(f"{binding.key} in {place} is not a setting. {_suggest(binding.key)}")
+    return problems
+
+
+def _suggest(name: str) -> str:
+    nearest = difflib.get_close_matches(name.upper(), _known_names(), n=1, cutoff=0.6)
+    return f"Did you mean {nearest[0]}?" if nearest else f"The settings are {', '.join(_known_names())}."
+
+
+def _near_misses(environment: Mapping[str, str], given: set[str]) -> list[str]:
+    """Find variables that are likely misspelt settings: close to one of ours that is not set."""
+    set_names = {name.upper() for name in environment} | given
+    missing = [name for name in _known_names() if name not in set_names and name not in COMMON_NAMES]
+    problems = []
+    for name in sorted(set(environment) - FOREIGN_NAMES):
+        nearest = difflib.get_close_matches(name.upper(), missing, n=1, cutoff=NEAR_MISS_RATIO)
+        if nearest and name.upper() not in _known_names():
+            problems.append(f"{name} in the environment is not a setting. Did you mean {nearest[0]}?")
+    return problems
+
+
+def _describe(problem: ErrorDetails) -> str:
+    name = str(problem["loc"][0])
+    field = Settings.model_fields.get(name)
+    if field is None:
+        return f"{name.upper()} is not a setting. {_suggest(name)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{name.upper()} cannot be used: {message}. {field.description}"
+
+
+def _settings_error(problems: list[str]) -> SettingsError:
+    return SettingsError("\n".join(problems))

@@ -1,0 +1,78 @@
+"""One PostgreSQL and one Valkey for the whole run; one cloned database for each test that asks."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from graphql_api import embedded
+from graphql_api.database import migrate
+from graphql_api.database.engine import Database
+
+
+@pytest.fixture(scope="session")
+def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a PostgreSQL server: TEST_DATABASE_URL, or one of our own for this run."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    if given:
+        yield given
+        return
+    with embedded.start(_shared_folder(tmp_path_factory), valkey=False) as servers:
+        yield servers.database_url
+
+
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all parallel test processes of a run, so that they share one server."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "servers"
+
+
+async def _execute(url: str, *statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def with_database(url: str, name: str) -> str:
+    """`url` with another database name."""
+    return f"{url.rsplit('/', 1)[0]}/{name}"
+
+
+@pytest.fixture(scope="session")
+def template_name(server_url: str) -> Iterator[str]:
+    """A database built by the migrations, to be cloned (a few milliseconds each)."""
+    name = f"template_{uuid.uuid4().hex[:12]}"
+
+    async def build() -> None:
+        await _execute(server_url, f'CREATE DATABASE "{name}"')
+        database = Database(with_database(server_url, name))
+        await migrate.upgrade(database)
+        await database.close()
+
+    asyncio.run(build())
+    yield name
+    asyncio.run(_execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)'))
+
+
+@pytest.fixture
+async def database_url(server_url: str, template_name: str) -> AsyncIterator[str]:
+    """URL of a migrated, empty database of this test's own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    await _execute(server_url, f'CREATE DATABASE "{name}" TEMPLATE "{template_name}" STRATEGY FILE_COPY')
+    yield with_database(server_url, name)
+    await _execute(server_url, f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The program's view of this test's own database."""
+    database = Database(database_url)
+    yield database
+    await database.close()
