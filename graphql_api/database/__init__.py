@@ -1,0 +1,1 @@
+"""Tables and connections: one module of tables per noun."""

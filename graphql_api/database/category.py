@@ -1,0 +1,27 @@
+"""Categories: what kind of product it is."""
+
+from sqlalchemy import Index, Integer
+from sqlmodel import Field, SQLModel
+
+from graphql_api.database.base import primary_key, reference, text_column
+
+
+class CategoryRow(SQLModel, table=True):
+    """A category, identified by its number where the source gave one, else by its name."""
+
+    __tablename__ = "category"
+    __table_args__ = (
+        Index("ix_category_name_id", "name", "id"),
+        Index("uq_category_name_unnumbered", "name", unique=True, postgresql_where="number IS NULL"),
+        Index(
+            "ix_category_name_trigram",
+            "name",
+            postgresql_using="gin",
+            postgresql_ops={"name": "gin_trgm_ops"},
+        ),
+    )
+
+    id: int = primary_key()
+    number: int | None = Field(default=None, sa_type=Integer, unique=True, nullable=True)
+    name: str = text_column()
+    import_id: int | None = reference("import_job.id", nullable=True)

@@ -1,0 +1,80 @@
+"""Invoices and their lines: the facts every sales report adds up."""
+
+import datetime as dt
+from enum import StrEnum
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    Text,
+)
+from sqlmodel import Field, SQLModel
+
+from graphql_api.database.base import big_integer, choice, instant, primary_key, reference
+
+
+class InvoiceStatus(StrEnum):
+    """How far an invoice has come."""
+
+    DRAFT = "DRAFT"
+    ISSUED = "ISSUED"
+    PAID = "PAID"
+    VOID = "VOID"
+
+
+class InvoiceRow(SQLModel, table=True):
+    """An invoice of one store on one day; its totals are the sums of its lines."""
+
+    __tablename__ = "invoice"
+    __table_args__ = (
+        Index("ix_invoice_date_id", "date", "id"),
+        Index("ix_invoice_store_id_date_id", "store_id", "date", "id"),
+        Index("ix_invoice_import_id", "import_id", postgresql_using="brin"),
+    )
+
+    id: int = primary_key()
+    number: str = Field(sa_column=Column(Text(collation="C"), nullable=False, unique=True))
+    store_id: int = reference("store.id")
+    date: dt.date = Field(nullable=False)
+    status: InvoiceStatus = choice(InvoiceStatus, default=InvoiceStatus.PAID)
+    import_id: int | None = reference("import_job.id", nullable=True)
+    version: int = Field(default=1, sa_type=Integer, nullable=False, sa_column_kwargs={"server_default": "1"})
+    created_at: dt.datetime = instant()
+
+
+class InvoiceLineRow(SQLModel, table=True):
+    """One product on an invoice. Money in cents, quantity in bottles (negative on returns).
+
+    `revenue = quantity * unit_price - discount` and `profit = revenue - cost`. Store and date repeat the
+    invoice's, and `place_id` is where the store stood on that day, so that reports need no join.
+
+    References are held by triggers that check a whole statement at once; a foreign key looks up row by row
+    and would double the time an import takes.
+    """
+
+    __tablename__ = "invoice_line"
+    __table_args__ = (
+        CheckConstraint("revenue = quantity * unit_price - discount", name="revenue_adds_up"),
+        Index("ix_invoice_line_date_store_id", "date", "store_id"),
+        Index("ix_invoice_line_product_id_date", "product_id", "date"),
+        Index("ix_invoice_line_place_id_date", "place_id", "date"),
+        Index("ix_invoice_line_import_id", "import_id", postgresql_using="brin"),
+    )
+
+    invoice_id: int = Field(sa_column=Column(BigInteger, primary_key=True, autoincrement=False))
+    line_number: int = Field(sa_column=Column(Integer, primary_key=True, autoincrement=False))
+    store_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    place_id: int = big_integer()
+    product_id: int = big_integer()
+    date: dt.date = Field(nullable=False)
+    quantity: int = Field(sa_type=Integer, nullable=False)
+    unit_price: int = big_integer()
+    discount: int = big_integer(default=0)
+    revenue: int = big_integer()
+    cost: int = big_integer()
+    volume_ml: int | None = big_integer(nullable=True)
+    # Where the line came from. Jobs are never deleted, and a foreign key would cost an import a tenth of its speed.
+    import_id: int | None = big_integer(nullable=True)
