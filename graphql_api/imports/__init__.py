@@ -1,0 +1,1 @@
+"""Sales files: mapping, reading, validating and loading, exactly once."""

@@ -1,0 +1,150 @@
+"""From a checked block to the tables, in the transaction it is called in: new, unchanged, changed or refused."""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import asyncpg
+import numpy as np
+from numpy.typing import NDArray
+
+from graphql_api.imports import seen
+from graphql_api.imports.columns import Field
+from graphql_api.imports.invoice_lines import LineWriter
+from graphql_api.imports.invoices import create_invoices, find_invoices
+from graphql_api.imports.rejects import Reject, RejectCode
+from graphql_api.imports.resolver import resolve_references
+from graphql_api.imports.sales_block import Integers, SalesBlock, SalesLines
+
+Verdicts = NDArray[np.int8]
+
+
+@dataclass(frozen=True)
+class LoadOptions:
+    """How a job treats lines: `replace` lets a line take the place of an older one with the same id."""
+
+    import_id: int
+    replace: bool = False
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class BlockResult:
+    """What became of the rows of one block: `rows_read` is the sum of the other counts and the rejects."""
+
+    rows_read: int
+    inserted: int
+    updated: int
+    unchanged: int
+    rejects: list[Reject]
+
+
+class Verdict(IntEnum):
+    """What becomes of one line."""
+
+    NEW = 0
+    UNCHANGED = 1
+    CHANGED = 2
+    REPEATED = 3
+    REFUSED = 4
+
+
+async def load_block(connection: asyncpg.Connection, block: SalesBlock, options: LoadOptions) -> BlockResult:
+    """Write one block inside the caller's transaction; a dry run writes only what it has seen."""
+    try:
+        # Looking every line up before it is written would take as long as writing it. Lines of invoices that this
+        # import created can clash only where the file repeats an id, which is rare and the primary key notices.
+        verdicts, rejects = await _attempt(connection, block, options, trusting=True)
+    except asyncpg.UniqueViolationError:
+        verdicts, rejects = await _attempt(connection, block, options, trusting=False)
+    await _remember(connection, block, verdicts, options)
+    return _result(block, verdicts, [*block.rejects, *rejects], options)
+
+
+async def _attempt(
+    connection: asyncpg.Connection, block: SalesBlock, options: LoadOptions, *, trusting: bool
+) -> tuple[Verdicts, list[Reject]]:
+    savepoint = connection.transaction()
+    await savepoint.start()
+    try:
+        outcome = await _load(connection, block, options, trusting=trusting)
+    except BaseException:
+        await savepoint.rollback()
+        raise
+    # A dry run really creates what it needs to judge the lines, and takes it back here.
+    await (savepoint.rollback() if options.dry_run else savepoint.commit())
+    return outcome
+
+
+async def _load(
+    connection: asyncpg.Connection, block: SalesBlock, options: LoadOptions, *, trusting: bool
+) -> tuple[Verdicts, list[Reject]]:
+    references = await resolve_references(connection, block, options.import_id)
+    owners = {}
+    if options.dry_run:
+        owners = await seen.find_invoice_owners(connection, options.import_id, block, references.stores)
+    invoices = await find_invoices(connection, block.lines, references.stores[block.lines.store], owners)
+    writer = LineWriter(connection, options.import_id, block.lines, references, invoices)
+    suspects = invoices.existed(besides=options.import_id if trusting else None)
+    verdicts = await _judge(connection, writer, suspects, options)
+    if not options.dry_run:
+        new = verdicts == Verdict.NEW
+        await create_invoices(connection, invoices, new, options.import_id)
+        await writer.insert(np.flatnonzero(new))
+        if options.replace:
+            await writer.replace(np.flatnonzero(verdicts == Verdict.CHANGED))
+    return verdicts, invoices.rejects
+
+
+async def _judge(
+    connection: asyncpg.Connection, writer: LineWriter, suspects: Integers, options: LoadOptions
+) -> Verdicts:
+    """A verdict for each line, by what the tables (for the suspects) and the notes of this job say of its id."""
+    lines, invoices = writer.lines, writer.invoices
+    verdicts = np.full(len(lines), Verdict.NEW, np.int8)
+    verdicts[invoices.refused] = Verdict.REFUSED
+    for position, ours, same in await writer.compare(suspects):
+        verdicts[position] = Verdict.UNCHANGED if same else Verdict.REPEATED if ours else Verdict.CHANGED
+    if options.dry_run or options.replace:
+        asked = np.flatnonzero(~invoices.refused)
+        columns = seen.line_columns(lines, asked)
+        positions, same = await seen.find_matches(connection, options.import_id, asked, columns)
+        verdicts[positions] = np.where(same, Verdict.UNCHANGED, Verdict.REPEATED)
+    return verdicts
+
+
+async def _remember(
+    connection: asyncpg.Connection, block: SalesBlock, verdicts: Verdicts, options: LoadOptions
+) -> None:
+    """Note the lines that leave no trace of this job in `invoice_line`."""
+    traceless = [Verdict.UNCHANGED] * options.replace + [Verdict.NEW] * options.dry_run
+    traceless += [Verdict.CHANGED] * (options.replace and options.dry_run)
+    chosen = np.flatnonzero(np.isin(verdicts, traceless))
+    await seen.remember(connection, options.import_id, seen.line_columns(block.lines, chosen))
+    if options.dry_run:
+        new = np.flatnonzero(verdicts == Verdict.NEW)
+        await seen.remember(connection, options.import_id, seen.invoice_columns(block, new))
+
+
+def _result(block: SalesBlock, verdicts: Verdicts, rejects: list[Reject], options: LoadOptions) -> BlockResult:
+    lines = block.lines
+    changed = np.flatnonzero(verdicts == Verdict.CHANGED)
+    rejects += [_repeated(lines, int(index)) for index in np.flatnonzero(verdicts == Verdict.REPEATED)]
+    if not options.replace:
+        rejects += [_conflict(lines, int(index)) for index in changed]
+    return BlockResult(
+        rows_read=block.rows_read,
+        inserted=int((verdicts == Verdict.NEW).sum()),
+        updated=len(changed) if options.replace else 0,
+        unchanged=int((verdicts == Verdict.UNCHANGED).sum()) + block.repeated,
+        rejects=sorted(rejects, key=lambda reject: reject.record),
+    )
+
+
+def _repeated(lines: SalesLines, index: int) -> Reject:
+    hint = "An earlier line of this file has the same id and other content; keep one of them."
+    return lines.reject(index, RejectCode.ID_REPEATED, Field.LINE_ID, hint)
+
+
+def _conflict(lines: SalesLines, index: int) -> Reject:
+    hint = "This line was imported before with other content; import with mode UPSERT to replace it."
+    return lines.reject(index, RejectCode.LINE_CONFLICT, Field.LINE_ID, hint)

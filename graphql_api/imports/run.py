@@ -1,0 +1,181 @@
+"""One import job from its first block to its last, each block one transaction with its checkpoint."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import asyncpg
+
+from graphql_api.database.import_job import ImportStatus
+from graphql_api.imports import seen
+from graphql_api.imports.loader import BlockResult, LoadOptions, load_block
+from graphql_api.imports.rejects import Reject
+from graphql_api.imports.sales_block import SalesBlock
+from graphql_api.imports.sales_file import SalesFile
+from graphql_api.imports.source import Checkpoint
+from graphql_api.imports.undo import undo_import
+
+logger = logging.getLogger(__name__)
+
+# Blocks of different imports are written one after another: they create the same stores and products.
+WRITE_LOCK = 7_301_847
+# Losing a race against another writer is repaired by doing the block again.
+RACES = (
+    asyncpg.UniqueViolationError,
+    asyncpg.ForeignKeyViolationError,
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+)
+ATTEMPTS = 5
+PAUSE_SECONDS = 0.2
+REJECT_COLUMNS = ("import_id", "record", "line", "column", "code", "value", "hint", "fields")
+
+
+class Stopped(Exception):  # noqa: N818 - a turn of events, not a fault
+    """The job is no longer to be run: somebody cancelled it."""
+
+
+@dataclass(frozen=True)
+class ImportFile:
+    """What is to be read, and how: `sha256` identifies the lines of a file without ids."""
+
+    open: Callable[[], BinaryIO]
+    sha256: str
+    mapping: dict[str, str]
+    unpacked_limit: int
+    block_bytes: int
+
+
+async def load_file(
+    connection: asyncpg.Connection, file: ImportFile, options: LoadOptions, start: Checkpoint | None
+) -> None:
+    """Load every block from `start` on; while one is written the next is read.
+
+    Raises:
+        FileProblem: the file as a whole, or from here on, cannot be read.
+        Stopped: the job's status is no longer RUNNING.
+    """
+    raw = await asyncio.to_thread(file.open)
+    pending: asyncio.Task[SalesBlock | None] | None = None
+    try:
+        sales_file = await asyncio.to_thread(_open_sales, raw, file)
+        await connection.execute(
+            "UPDATE import_job SET header = $2 WHERE id = $1", options.import_id, list(sales_file.columns.header)
+        )
+        blocks = sales_file.blocks(start)
+        offset = start.offset if start else 0
+        pending = _read_ahead(blocks)
+        while (block := await pending) is not None:
+            bytes_read = sales_file.bytes_read
+            pending = _read_ahead(blocks)
+            await _persist(connection, block, options, offset, bytes_read)
+            offset = block.next.offset
+    finally:
+        if pending is not None:
+            # The thread uses the file; it must be done before the file is closed.
+            await asyncio.gather(pending, return_exceptions=True)
+        raw.close()
+
+
+def _open_sales(raw: BinaryIO, file: ImportFile) -> SalesFile:
+    return SalesFile(
+        raw,
+        identity_prefix=file.sha256[:16],
+        mapping=file.mapping,
+        unpacked_limit=file.unpacked_limit,
+        block_bytes=file.block_bytes,
+    )
+
+
+def _read_ahead(blocks: Iterator[SalesBlock]) -> asyncio.Task[SalesBlock | None]:
+    return asyncio.create_task(asyncio.to_thread(next, blocks, None))
+
+
+async def _persist(
+    connection: asyncpg.Connection, block: SalesBlock, options: LoadOptions, offset: int, bytes_read: int
+) -> None:
+    """Write a block and its checkpoint together, again when another writer was faster."""
+
+    async def attempt() -> None:
+        async with connection.transaction():
+            await _hold_job(connection, options, offset)
+            result = await load_block(connection, block, options)
+            await _write_rejects(connection, options.import_id, result.rejects)
+            await _checkpoint(connection, options.import_id, result, block.next, bytes_read)
+
+    await _retry_races(attempt)
+
+
+async def _retry_races(attempt: Callable[[], Awaitable[None]]) -> None:
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            await attempt()
+        except RACES:
+            if not left:
+                raise
+            logger.warning("An import block lost a race and is done again", exc_info=True)
+            await asyncio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
+        else:
+            return
+
+
+async def _hold_job(connection: asyncpg.Connection, options: LoadOptions, offset: int) -> None:
+    """Keep the job as it is until the commit; whoever is not at its checkpoint must not write."""
+    job = await connection.fetchrow(
+        "SELECT status, next_offset FROM import_job WHERE id = $1 FOR UPDATE", options.import_id
+    )
+    if job is None or job["status"] != ImportStatus.RUNNING or job["next_offset"] != offset:
+        raise Stopped
+    if not options.dry_run:
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", WRITE_LOCK)
+
+
+async def _write_rejects(connection: asyncpg.Connection, import_id: int, rejects: list[Reject]) -> None:
+    rows: list[tuple[Any, ...]] = [
+        (import_id, r.record, r.line, r.column, r.code.value, r.value, r.hint, r.fields) for r in rejects
+    ]
+    if rows:
+        await connection.copy_records_to_table("import_reject", records=rows, columns=REJECT_COLUMNS)
+
+
+async def _checkpoint(
+    connection: asyncpg.Connection, import_id: int, result: BlockResult, reached: Checkpoint, bytes_read: int
+) -> None:
+    await connection.execute(
+        "UPDATE import_job SET rows_read = rows_read + $2, rows_inserted = rows_inserted + $3, "
+        "rows_updated = rows_updated + $4, rows_unchanged = rows_unchanged + $5, rows_rejected = rows_rejected + $6, "
+        "next_offset = $7, next_line = $8, next_record = $9, bytes_read = $10 WHERE id = $1",
+        import_id,
+        result.rows_read,
+        result.inserted,
+        result.updated,
+        result.unchanged,
+        len(result.rejects),
+        reached.offset,
+        reached.line,
+        reached.record,
+        bytes_read,
+    )
+
+
+async def take_back(connection: asyncpg.Connection, import_id: int, status: ImportStatus) -> None:
+    """Undo what a job wrote and give it its final status, in one transaction."""
+
+    async def attempt() -> None:
+        async with connection.transaction():
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", WRITE_LOCK)
+            await undo_import(connection, import_id)
+            await finish(connection, import_id, status)
+
+    await _retry_races(attempt)
+
+
+async def finish(connection: asyncpg.Connection, import_id: int, status: ImportStatus) -> None:
+    """Give a job its final status and drop its working notes."""
+    await seen.forget(connection, import_id)
+    await connection.execute(
+        "UPDATE import_job SET status = $2, finished_at = now() WHERE id = $1", import_id, status.value
+    )

@@ -1,0 +1,1 @@
+"""Sales reports: what can be asked, and the SQL that answers it."""

@@ -1,0 +1,1 @@
+"""What the business allows: no GraphQL, no HTTP."""

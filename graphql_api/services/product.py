@@ -1,0 +1,74 @@
+"""Products: finding them by SKU, name, category, vendor or price."""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from sqlalchemy import or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from graphql_api.database.category import CategoryRow
+from graphql_api.database.product import ProductRow
+from graphql_api.database.vendor import VendorRow
+from graphql_api.services.errors import BadInput
+from graphql_api.services.filters import FilterField, column_filter
+from graphql_api.services.listing import Listing, Sort
+from graphql_api.services.place import resembles
+from graphql_api.services.reading import rows_by_id
+from graphql_api.services.relations import optional_related_filter
+
+MAX_CENTS = 10**15
+
+
+def to_cents(amount: Decimal) -> int:
+    """An amount of money in cents.
+
+    Raises:
+        BadInput: for fractions of a cent, and for more than any amount here.
+    """
+    cents = amount.scaleb(2)
+    if cents != cents.to_integral_value() or abs(cents) > MAX_CENTS:
+        raise BadInput("An amount has at most two digits after the point and thirteen before it.")
+    return int(cents)
+
+
+_categories, _vendors = select(col(CategoryRow.id)), select(col(VendorRow.id))
+FIELDS: Mapping[str, FilterField] = {
+    "id": column_filter(col(ProductRow.id)),
+    "sku": column_filter(col(ProductRow.sku)),
+    "name": column_filter(col(ProductRow.name)),
+    "category": optional_related_filter(col(ProductRow.category_id), _categories, column_filter(col(CategoryRow.name))),
+    "categoryNumber": optional_related_filter(
+        col(ProductRow.category_id), _categories, column_filter(col(CategoryRow.number))
+    ),
+    "vendor": optional_related_filter(col(ProductRow.vendor_id), _vendors, column_filter(col(VendorRow.name))),
+    "vendorNumber": optional_related_filter(col(ProductRow.vendor_id), _vendors, column_filter(col(VendorRow.number))),
+    "volumeMl": column_filter(col(ProductRow.volume_ml)),
+    "unitCost": column_filter(col(ProductRow.unit_cost), to_cents),
+    "unitPrice": column_filter(col(ProductRow.unit_price), to_cents),
+    "isActive": column_filter(col(ProductRow.is_active)),
+}
+PRODUCTS: Listing[ProductRow] = Listing(
+    statement=select(ProductRow),
+    key=col(ProductRow.id),
+    fields=FIELDS,
+    sorts={
+        "NAME": col(ProductRow.name),
+        "SKU": col(ProductRow.sku),
+        "UNIT_PRICE": col(ProductRow.unit_price),
+        "UNIT_COST": col(ProductRow.unit_cost),
+        "VOLUME": col(ProductRow.volume_ml),
+    },
+    default=[Sort("NAME")],
+    search=lambda text: or_(resembles(col(ProductRow.name), text), col(ProductRow.sku) == text),
+)
+
+
+async def products_by_id(session: AsyncSession, ids: Sequence[int]) -> list[ProductRow | None]:
+    """The products with these ids, in the order of the ids."""
+    return await rows_by_id(session, ProductRow, ids)
+
+
+async def product_by_sku(session: AsyncSession, sku: str) -> ProductRow | None:
+    """The product with this SKU."""
+    return await session.scalar(select(ProductRow).where(col(ProductRow.sku) == sku))

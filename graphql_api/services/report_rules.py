@@ -1,0 +1,134 @@
+"""What a sales report may ask for, checked before any SQL is written."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import ColumnElement, Numeric, cast
+
+from graphql_api.reports.dimensions import TimeBucket
+from graphql_api.reports.measures import Measure, measure_expression, stored_unit
+from graphql_api.reports.period import DateRange, PeriodName, earlier_period
+from graphql_api.reports.question import ComparePeriod, OrderValue, ReportOrder, SalesQuestion, filter_names
+from graphql_api.services.errors import BadInput, TooComplex
+from graphql_api.services.filters import FilterField, column_filter, condition
+from graphql_api.services.sales_filter import Dates
+
+MAX_GROUPS = 3
+MAX_ORDERS = 4
+MAX_ROWS = 1_000
+UNBOUNDED = (
+    "PREVIOUS_PERIOD needs a beginning and an end: add `date: {gte: …, lte: …}` to `where`, "
+    "or give `compareTo` a range of its own."
+)
+SCATTERED = (
+    "With `compareTo`, filter dates on the outer level by `eq`, `gte`, `gt`, `lte` or `lt`, "
+    "not by `in` and not inside `or` or `not`."
+)
+# `having` names measures as the fields of SalesMeasures do.
+HAVING_NAMES: Mapping[str, Measure] = {
+    "lineCount": Measure.LINE_COUNT,
+    "quantity": Measure.QUANTITY,
+    "revenue": Measure.REVENUE,
+    "cost": Measure.COST,
+    "profit": Measure.PROFIT,
+    "margin": Measure.MARGIN,
+    "averagePrice": Measure.AVERAGE_PRICE,
+    "volumeLiters": Measure.VOLUME_LITERS,
+}
+
+
+def check_question(question: SalesQuestion) -> None:
+    """Refuse what cannot be answered.
+
+    Raises:
+        BadInput, TooComplex: with the path to the argument at fault.
+    """
+    _check_groups(question)
+    _check_order(question)
+    if not 0 <= question.first <= MAX_ROWS:
+        raise BadInput(f"`first` goes from 0 to {MAX_ROWS}; got {question.first}.", path=("first",))
+    if question.gap_fill and question.bucket is None:
+        raise BadInput("`gapFill` needs a time bucket in `groupBy`, such as `{time: MONTH}`.", path=("gapFill",))
+    compared = question.compare_to
+    if isinstance(compared, DateRange) and compared.days < 1:
+        raise BadInput("The range of `compareTo` ends before it begins.", path=("compareTo", "range", "to"))
+
+
+def _check_groups(question: SalesQuestion) -> None:
+    groups = question.group_by
+    if len(groups) > MAX_GROUPS:
+        raise TooComplex(f"A report groups by at most {MAX_GROUPS} keys; got {len(groups)}.", path=("groupBy",))
+    if len(set(groups)) < len(groups):
+        raise BadInput("Name each key of `groupBy` once.", path=("groupBy",))
+    if sum(isinstance(group, TimeBucket) for group in groups) > 1:
+        raise BadInput("Group by one time bucket at most; the finer one holds the coarser.", path=("groupBy",))
+
+
+def _check_order(question: SalesQuestion) -> None:
+    orders = question.order_by
+    if len(orders) > MAX_ORDERS:
+        raise TooComplex(f"`orderBy` takes at most {MAX_ORDERS} keys; got {len(orders)}.", path=("orderBy",))
+    for index, order in enumerate(orders):
+        _check_sort(order, question, path=("orderBy", str(index)))
+
+
+def _check_sort(order: ReportOrder, question: SalesQuestion, path: tuple[str, ...]) -> None:
+    if order.value is not OrderValue.CURRENT and question.compare_to is None:
+        raise BadInput("Ordering by an earlier value or a change needs `compareTo`.", path=(*path, "value"))
+    if isinstance(order.by, Measure):
+        return
+    if order.by not in question.group_by:
+        raise BadInput(f"`orderBy` names {order.by}, which `groupBy` does not.", path=(*path, "key"))
+    if order.value is not OrderValue.CURRENT:
+        raise BadInput("Only measures have an earlier value or a change.", path=(*path, "value"))
+
+
+def check_compared_dates(question: SalesQuestion, dates: Dates) -> None:
+    """Refuse date filters that cannot move to another period.
+
+    Raises:
+        BadInput: when `dates` are not a plain range, or not the range that PREVIOUS_PERIOD needs.
+    """
+    if "date" in filter_names(dates.rest):
+        raise BadInput(SCATTERED, path=("where", "date"))
+    if dates.range is None and question.compare_to is PeriodName.PREVIOUS_PERIOD:
+        raise BadInput(UNBOUNDED, path=("compareTo",))
+    if dates.range is not None and dates.range.days < 1:
+        raise BadInput("The dates of `where` leave no day to compare.", path=("where", "date"))
+
+
+def compared_period(compared: ComparePeriod, present: DateRange) -> DateRange:
+    """The earlier days that `present` is compared with.
+
+    Raises:
+        BadInput: when they would lie before the calendar.
+    """
+    if isinstance(compared, DateRange):
+        return compared
+    try:
+        return earlier_period(present, compared)
+    except (ValueError, OverflowError):
+        raise BadInput("The calendar does not reach that far.", path=("compareTo",)) from None
+
+
+def having_condition(question: SalesQuestion, sums: Mapping[str, ColumnElement[Any]]) -> ColumnElement[bool]:
+    """Which groups may become rows.
+
+    Raises:
+        BadInput, TooComplex: with the path to the impossible part, `having` included.
+    """
+    fields = {name: _measure_filter(measure, sums) for name, measure in HAVING_NAMES.items()}
+    try:
+        return condition(question.having, fields)
+    except (BadInput, TooComplex) as error:
+        raise type(error)(error.message, path=("having", *error.path)) from None
+
+
+def _measure_filter(measure: Measure, sums: Mapping[str, ColumnElement[Any]]) -> FilterField:
+    unit = stored_unit(measure)
+
+    def stored(value: Decimal | int) -> Decimal:
+        return Decimal(value) * unit
+
+    return column_filter(cast(measure_expression(measure, sums), Numeric), stored)

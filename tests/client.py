@@ -1,0 +1,63 @@
+"""A GraphQL client for tests. It knows nothing of the transport: give it any way to send a document."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql_api.database.engine import Database
+from graphql_api.schema.context import Context
+from graphql_api.schema.root import ApiSchema
+from graphql_api.services.storage import FileStorage
+
+
+@dataclass(frozen=True)
+class Response:
+    """What came back: `data`, and `errors` in the form that goes over the wire."""
+
+    data: dict[str, Any] | None
+    errors: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def codes(self) -> list[str]:
+        """The `extensions.code` of each error."""
+        return [error.get("extensions", {}).get("code", "none") for error in self.errors]
+
+
+class UnexpectedErrors(AssertionError):  # noqa: N818 - reads as what happened
+    """The answer has errors where none were expected."""
+
+
+Send = Callable[[str, dict[str, Any]], Awaitable[Response]]
+
+
+class Client:
+    """Sends documents with variables given as keyword arguments."""
+
+    def __init__(self, send: Send) -> None:
+        self.send = send
+
+    async def execute(self, document: str, **variables: Any) -> dict[str, Any]:
+        """The data of an answer that has no errors.
+
+        Raises:
+            UnexpectedErrors: when it has errors.
+        """
+        response = await self.send(document, variables)
+        if response.errors or response.data is None:
+            raise UnexpectedErrors(response.errors)
+        return response.data
+
+    async def execute_raw(self, document: str, **variables: Any) -> Response:
+        """The answer, with errors or without."""
+        return await self.send(document, variables)
+
+
+def schema_client(schema: ApiSchema, database: Database, storage: FileStorage) -> Client:
+    """A client that calls the schema directly; each operation gets a context of its own."""
+
+    async def send(document: str, variables: dict[str, Any]) -> Response:
+        context = Context(database, storage, upload_limit=10_000_000, request_id="test-request")
+        result = await schema.execute(document, variable_values=variables, context_value=context)
+        return Response(result.data, [dict(error.formatted) for error in result.errors or ()])
+
+    return Client(send)

@@ -1,0 +1,22 @@
+"""One schema for all tests; a client on each test's own database."""
+
+from pathlib import Path
+
+import pytest
+
+from graphql_api.database.engine import Database
+from graphql_api.schema.root import ApiSchema, build_schema
+from graphql_api.services.storage import FileStorage
+from tests.client import Client, schema_client
+
+
+@pytest.fixture(scope="session")
+def schema() -> ApiSchema:
+    """The schema as the server offers it."""
+    return build_schema()
+
+
+@pytest.fixture
+def client(schema: ApiSchema, database: Database, tmp_path: Path) -> Client:
+    """A client on this test's own database."""
+    return schema_client(schema, database, FileStorage(str(tmp_path / "storage")))

@@ -1,0 +1,85 @@
+"""What the import tests share: start a file, run it, look at the books."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from graphql_api.database.engine import Database
+from graphql_api.database.import_job import ImportJobRow
+from graphql_api.services import import_job
+from graphql_api.services.import_job import ImportRequest
+from graphql_api.services.import_run import ImportRunner
+from graphql_api.services.storage import FileStorage
+from graphql_api.services.unit_of_work import unit_of_work
+from tests.sales_files import chunks
+
+BOOKS = """
+SELECT i.number, l.line_number, i.date, s.number AS store, p.city, p.zip_code, c.name AS county, r.sku,
+       l.quantity, l.unit_price, l.discount, l.revenue, l.cost, l.volume_ml
+FROM invoice_line l JOIN invoice i ON i.id = l.invoice_id JOIN store s ON s.id = l.store_id
+JOIN place p ON p.id = l.place_id LEFT JOIN county c ON c.id = p.county_id JOIN product r ON r.id = l.product_id
+ORDER BY i.number, l.line_number
+"""
+REFERENCES = "county", "place", "store", "vendor", "category", "product", "invoice", "import_seen"
+
+
+@dataclass(frozen=True)
+class ImportCase:
+    """A database and a storage of one test."""
+
+    database: Database
+    folder: Path
+    block_bytes: int = 8 << 20
+
+    @property
+    def storage(self) -> FileStorage:
+        return FileStorage(str(self.folder / "storage"))
+
+    @property
+    def runner(self) -> ImportRunner:
+        return ImportRunner(self.database, self.storage, unpacked_limit=1 << 30, block_bytes=self.block_bytes)
+
+    async def start(self, content: bytes, **request: Any) -> int:
+        """Store a file and create its job; its id."""
+        stored = await import_job.receive_file(self.storage, chunks(content), limit=1 << 30)
+        async with unit_of_work(self.database) as work:
+            job = await import_job.start_import(work, stored, ImportRequest(**{"file_name": "sales.csv", **request}))
+            return job.id
+
+    async def job(self, import_id: int) -> ImportJobRow:
+        async with self.database.read() as session:
+            job = await import_job.import_by_id(session, import_id)
+            assert job is not None
+            return job
+
+    async def load(self, content: bytes, **request: Any) -> ImportJobRow:
+        """Start a file and run it to its end."""
+        import_id = await self.start(content, **request)
+        await self.runner.run(import_id)
+        return await self.job(import_id)
+
+    async def books(self) -> list[tuple[Any, ...]]:
+        """Every line in natural terms, without ids."""
+        return await self.query(BOOKS)
+
+    async def query(self, statement: str) -> list[tuple[Any, ...]]:
+        async with self.database.read() as session:
+            return [tuple(row) for row in await session.execute(text(statement))]
+
+    async def table_sizes(self) -> dict[str, int]:
+        """Rows of everything an import may create besides lines."""
+        return {table: (await self.query(f"SELECT count(*) FROM {table}"))[0][0] for table in REFERENCES}  # noqa: S608
+
+    async def rejects(self, import_id: int) -> list[tuple[int, str, str | None]]:
+        """(line, code, column) of every refused row."""
+        rows = await self.query(
+            f'SELECT line, code, "column" FROM import_reject WHERE import_id = {int(import_id)} ORDER BY record'  # noqa: S608
+        )
+        return [(line, code, column) for line, code, column in rows]
+
+
+def counts(job: ImportJobRow) -> tuple[int, int, int, int, int]:
+    """read, inserted, updated, unchanged, rejected."""
+    return job.rows_read, job.rows_inserted, job.rows_updated, job.rows_unchanged, job.rows_rejected

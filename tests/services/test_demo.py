@@ -1,0 +1,140 @@
+import asyncio
+import csv
+import io
+from collections import Counter
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from graphql_api.database.engine import Database
+from graphql_api.demo import DemoSummary, load_demo
+from graphql_api.demo.sales import sales_file
+from graphql_api.services.import_run import RUN_LOCK
+from graphql_api.services.storage import FileStorage
+from tests.services.import_case import ImportCase, counts
+
+TODAY = date(2025, 6, 12)
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> FileStorage:
+    return FileStorage(str(tmp_path / "storage"))
+
+
+async def query(database: Database, statement: str) -> list[tuple[Any, ...]]:
+    async with database.read() as session:
+        return [tuple(row) for row in await session.execute(text(statement))]
+
+
+def content(today: date, lines: int = 4_000) -> bytes:
+    return b"".join(sales_file(today, lines))
+
+
+def rows(today: date, lines: int = 4_000) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content(today, lines).decode())))
+
+
+async def test_the_demo_fills_an_empty_database(database: Database, storage: FileStorage) -> None:
+    summary = await load_demo(database, storage, today=TODAY, lines=4_000)
+    assert (summary.stores, summary.products) == (40, 120)
+    assert 3_500 < summary.lines < 4_500
+    sizes = await query(
+        database,
+        "SELECT (SELECT count(*) FROM county), (SELECT count(*) FROM category), (SELECT count(*) FROM vendor), "
+        "(SELECT count(*) FROM store s JOIN place p ON p.id = s.place_id WHERE p.county_id IS NULL)",
+    )
+    assert sizes == [(12, 10, 15, 1)]
+
+
+async def test_every_line_is_accepted_and_shows_as_an_import(database: Database, tmp_path: Path) -> None:
+    case = ImportCase(database, tmp_path)
+    summary = await load_demo(database, case.storage, today=TODAY, lines=2_000)
+    jobs = await query(database, "SELECT id FROM import_job")
+    job = await case.job(jobs[0][0])
+    assert len(jobs) == 1
+    assert counts(job) == (summary.lines, summary.lines, 0, 0, 0)
+
+
+async def test_the_sales_are_paid_and_end_yesterday(database: Database, storage: FileStorage) -> None:
+    await load_demo(database, storage, today=TODAY, lines=4_000)
+    dates = await query(database, "SELECT min(date), max(date) FROM invoice_line")
+    assert await query(database, "SELECT DISTINCT status FROM invoice") == [("PAID",)]
+    assert dates[0][0] - (TODAY - timedelta(days=730)) < timedelta(days=7)
+    assert dates[0][1] == TODAY - timedelta(days=1)
+
+
+async def test_the_books_have_returns_discounts_profit_and_volume(database: Database, storage: FileStorage) -> None:
+    await load_demo(database, storage, today=TODAY, lines=4_000)
+    shares = await query(
+        database,
+        "SELECT count(*) FILTER (WHERE quantity < 0), count(*) FILTER (WHERE discount <> 0), "
+        "count(*) FILTER (WHERE volume_ml IS NULL), sum(revenue) > sum(cost) FROM invoice_line",
+    )
+    returns, discounts, without_volume, is_profitable = shares[0]
+    assert 5 < returns < 100
+    assert 100 < discounts < 500
+    assert (without_volume, is_profitable) == (0, True)
+
+
+async def test_loading_again_changes_nothing(database: Database, storage: FileStorage) -> None:
+    await load_demo(database, storage, today=TODAY, lines=500)
+    before = await query(database, "SELECT count(*), sum(revenue) FROM invoice_line")
+    again = await load_demo(database, storage, today=TODAY + timedelta(days=1), lines=500)
+    assert again == DemoSummary(0, 0, 0)
+    assert await query(database, "SELECT count(*), sum(revenue) FROM invoice_line") == before
+
+
+async def test_two_processes_that_start_at_once_load_it_once(
+    database: Database, database_url: str, storage: FileStorage
+) -> None:
+    other = Database(database_url)
+    first, second = await asyncio.gather(
+        load_demo(database, storage, today=TODAY, lines=500), load_demo(other, storage, today=TODAY, lines=500)
+    )
+    await other.close()
+    assert await query(database, "SELECT count(*) FROM import_job") == [(1,)]
+    assert min(first.lines, second.lines) == 0
+    assert await query(database, "SELECT count(*) FROM invoice_line") == [(first.lines + second.lines,)]
+
+
+async def test_a_worker_that_took_the_job_first_is_waited_for(database: Database, storage: FileStorage) -> None:
+    first_import = 1
+    async with database.dedicated() as worker:
+        await worker.execute("SELECT pg_advisory_lock($1, $2)", RUN_LOCK, first_import)
+        loading = asyncio.create_task(load_demo(database, storage, today=TODAY, lines=100))
+        done, _ = await asyncio.wait([loading], timeout=0.5)
+        assert not done
+        await worker.execute("SELECT pg_advisory_unlock($1, $2)", RUN_LOCK, first_import)
+    assert (await loading).lines > 0
+    assert await query(database, "SELECT id, status FROM import_job") == [(first_import, "COMPLETED")]
+
+
+def test_the_same_day_gives_the_same_file() -> None:
+    assert content(TODAY) == content(TODAY)
+    assert content(TODAY) != content(TODAY + timedelta(days=1))
+
+
+def test_sales_follow_the_season_the_week_and_growth() -> None:
+    sold = rows(TODAY, 40_000)
+    days = [date.fromisoformat(row["Date"]) for row in sold]
+    by_month = Counter(day.month for day in days)
+    by_weekday = Counter(day.weekday() for day in days)
+    middle = TODAY - timedelta(days=365)
+    assert by_month[12] > 1.3 * by_month[2]
+    assert by_weekday[4] > 1.3 * by_weekday[0] > 2 * by_weekday[6]
+    assert sum(day >= middle for day in days) > 1.08 * sum(day < middle for day in days)
+
+
+def test_no_product_is_twice_on_an_invoice() -> None:
+    pairs = [(row["Invoice/Item Number"][:-5], row["Item Number"]) for row in rows(TODAY)]
+    assert len(set(pairs)) == len(pairs)
+
+
+def test_a_large_city_has_several_zip_codes() -> None:
+    places = {(row["City"], row["Zip Code"]) for row in rows(TODAY)}
+    cities = Counter(city for city, _ in places)
+    assert max(cities.values()) > 1
+    assert len({zip_code for _, zip_code in places}) == len(places)
