@@ -1,0 +1,217 @@
+"""Everything put together: each part is built once, here, and handed to those who need it."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from graphql_api.config import Settings, SettingsError, load_settings
+from graphql_api.database.engine import Database
+from graphql_api.schema.context import Context
+from graphql_api.schema.root import build_schema
+from graphql_api.services.errors import ErrorCode
+from graphql_api.services.import_run import Busy, ImportRunner
+from graphql_api.services.readiness import Readiness
+from graphql_api.services.storage import FileStorage
+from graphql_api.transport.boundary import RequestBoundary
+from graphql_api.transport.files import Downloads
+from graphql_api.transport.graphiql_page import graphiql_routes
+from graphql_api.transport.graphql_http import GraphQLEndpoint
+from graphql_api.transport.health import Health
+from graphql_api.transport.problems import problem_response
+from graphql_api.worker import Worker
+
+logger = logging.getLogger(__name__)
+
+STOP_SECONDS = 2.0
+RESTART_SECONDS = 5.0
+REDIS_SECONDS = 1.0
+ALLOWED_HEADERS = ("authorization", "content-type", "graphql-require-preflight", "idempotency-key", "x-request-id")
+CODES = {404: ErrorCode.NOT_FOUND, 413: ErrorCode.PAYLOAD_TOO_LARGE}
+
+
+def create_app(settings: Settings) -> Starlette:
+    """The web application.
+
+    Raises:
+        SettingsError: DATABASE_URL or REDIS_URL is missing; `graphql-api serve` starts servers for them.
+    """
+    database = create_database(settings)
+    storage = create_storage(settings)
+    redis = create_redis(settings)
+    worker = StoppableWorker(settings, database, storage) if settings.worker_in_server else None
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        try:
+            async with running(worker):
+                yield
+        finally:
+            await redis.aclose()
+            await database.close()
+
+    endpoint = GraphQLEndpoint(
+        schema=build_schema(),
+        create_context=lambda request_id: Context(database, storage, settings.upload_limit_bytes, request_id),
+        upload_limit=settings.upload_limit_bytes,
+        upload_folder=_upload_folder(settings),
+    )
+    health = Health(Readiness(database, redis))
+    return Starlette(
+        routes=[
+            Route("/graphql", endpoint.handle, methods=["GET", "POST"]),
+            *graphiql_routes(),
+            Route("/imports/{id}/rejects.csv", Downloads(database).rejects),
+            Route("/health/live", health.live),
+            Route("/health/ready", health.ready),
+            Route("/", _to_graphql),
+        ],
+        middleware=[Middleware(RequestBoundary), *_cross_origin(settings)],
+        exception_handlers={HTTPException: _http_problem},
+        lifespan=lifespan,
+    )
+
+
+def app_from_environment() -> Starlette:
+    """The web application for server processes that get their settings from the environment alone."""
+    return create_app(load_settings())
+
+
+def create_database(settings: Settings) -> Database:
+    """The database of the settings.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    if settings.database_url is None:
+        raise SettingsError("DATABASE_URL is not set. `graphql-api serve` starts a PostgreSQL of its own.")
+    return Database(
+        settings.database_url, pool_size=settings.database_pool_size, timeout=settings.query_timeout_seconds
+    )
+
+
+def create_redis(settings: Settings) -> Redis:
+    """The Redis of the settings; it gives up after a second rather than make a request wait.
+
+    Raises:
+        SettingsError: there is none.
+    """
+    if settings.redis_url is None:
+        raise SettingsError("REDIS_URL is not set. `graphql-api serve` starts a Valkey of its own.")
+    return Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
+
+
+def create_storage(settings: Settings) -> FileStorage:
+    """The storage of the settings; a local folder is made when it is not there."""
+    url = urlsplit(settings.storage)
+    return FileStorage(url2pathname(url.path) if url.scheme == "file" else settings.storage)
+
+
+@dataclass(frozen=True)
+class StoppableRunner(ImportRunner):
+    """Runs imports until it is told to stop; then it lets go of the running one, which keeps its checkpoint."""
+
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self, import_id: int) -> None:
+        """Run a job to its end.
+
+        Raises:
+            Busy: another worker holds it, or this one stops: whoever asks again goes on from the checkpoint.
+        """
+        running = asyncio.create_task(super().run(import_id))
+        stopping = asyncio.create_task(self.stopping.wait())
+        try:
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                raise Busy
+            running.result()
+        finally:
+            for task in (running, stopping):
+                task.cancel()
+
+
+class StoppableWorker:
+    """The worker of this process, kept running until `stop`."""
+
+    def __init__(self, settings: Settings, database: Database, storage: FileStorage) -> None:
+        self._runner = StoppableRunner(database, storage, settings.unpacked_limit_bytes)
+        self._worker = Worker(database.url, self._runner)
+
+    async def run(self) -> None:
+        """Serve jobs until `stop`; a fault nobody foresaw must not end background work for good."""
+        while not self._runner.stopping.is_set():
+            try:
+                await self._worker.run()
+            except Exception:
+                logger.exception("The worker failed and starts again")
+                await asyncio.sleep(RESTART_SECONDS)
+
+    def stop(self) -> None:
+        """Have `run` return soon: running imports go on at the next start."""
+        self._runner.stopping.set()
+        self._worker.stop()
+
+
+@asynccontextmanager
+async def running(worker: StoppableWorker | None) -> AsyncIterator[None]:
+    """Run the worker for as long as the block lasts; afterwards it has two seconds to let go of its jobs."""
+    if worker is None:
+        yield
+        return
+    task = asyncio.create_task(worker.run())
+    try:
+        yield
+    finally:
+        worker.stop()
+        await asyncio.wait({task}, timeout=STOP_SECONDS)
+        task.cancel()
+
+
+def _upload_folder(settings: Settings) -> Path | None:
+    """A folder on the disk of our data, because /tmp lies in memory on many systems."""
+    folder = settings.data_dir.absolute() / "uploads"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder
+
+
+def _cross_origin(settings: Settings) -> list[Middleware]:
+    if not settings.cors_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=ALLOWED_HEADERS,
+            expose_headers=("x-request-id",),
+        )
+    ]
+
+
+async def _to_graphql(_request: Request) -> Response:
+    return RedirectResponse("/graphql")
+
+
+async def _http_problem(_request: Request, error: Exception) -> Response:
+    """What the router refuses: unknown addresses and methods."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    message = "There is nothing at this address." if status == 404 else str(getattr(error, "detail", error))  # noqa: PLR2004 - known by every reader
+    code = CODES.get(status, ErrorCode.BAD_USER_INPUT)
+    return problem_response(message, code.value, status, headers=getattr(error, "headers", None))

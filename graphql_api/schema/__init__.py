@@ -1,0 +1,1 @@
+"""What clients see: types, arguments and descriptions; no SQL, no rules."""

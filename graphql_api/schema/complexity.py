@@ -1,0 +1,186 @@
+"""What a document may cost at most, measured before anything runs.
+
+Every field counts as one value; below a list it counts once for each row the list may hold. Each fragment is
+measured once however often it is spread, so measuring takes linear time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    get_named_type,
+    is_list_type,
+)
+from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef, get_nullable_type
+
+from graphql_api.services.errors import ErrorCode
+from graphql_api.services.paging import DEFAULT_PAGE
+
+MAX_DEPTH = 20
+MAX_VALUES = 250_000
+MAX_LISTS = 60
+# Rows of a list that takes no `first`: such lists (the zips of a city) are short by nature.
+PLAIN_LIST = 10
+# Rows counted for a `first` that is a variable, before its value is known.
+LARGEST_LIST = 1_000
+LARGEST_DIGITS = 7
+
+
+def too_complex(message: str) -> GraphQLError:
+    """The refusal of a document that asks for too much."""
+    return GraphQLError(message, extensions={"code": ErrorCode.QUERY_TOO_COMPLEX.value})
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a selection costs: `values` once, `per_row` for each row of the list its parent pages."""
+
+    depth: int = 0
+    values: int = 0
+    per_row: int = 0
+    lists: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            max(self.depth, other.depth),
+            self.values + other.values,
+            self.per_row + other.per_row,
+            self.lists + other.lists,
+        )
+
+
+class Measurement:
+    """One measuring of a document.
+
+    Args:
+        schema: gives the types, to tell lists from single values.
+        document: any parsed document; it need not be valid.
+        variables: the values sent along; None before they are known.
+        unknown_rows: rows counted for a variable whose value is not known.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        document: DocumentNode,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        unknown_rows: int = LARGEST_LIST,
+    ) -> None:
+        self.schema = schema
+        self.document = document
+        self.variables = variables
+        self.unknown_rows = unknown_rows
+        self.roots = {schema.query_type, schema.mutation_type, schema.subscription_type}
+        self.fragments = {
+            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
+        }
+        self.measured: dict[str, Cost] = {}
+
+    def check(self) -> None:
+        """Raise a GraphQLError with QUERY_TOO_COMPLEX when an operation asks for too much."""
+        for node in self.document.definitions:
+            if isinstance(node, OperationDefinitionNode):
+                self._check_operation(node)
+
+    def _check_operation(self, operation: OperationDefinitionNode) -> None:
+        cost = self._selections(operation.selection_set, self.schema.get_root_type(operation.operation), 1)
+        values = cost.values + cost.per_row * PLAIN_LIST
+        if cost.lists > MAX_LISTS:
+            raise too_complex(
+                f"A request may use {MAX_LISTS} root fields and lists; this one uses {cost.lists}. Split it up."
+            )
+        if values > MAX_VALUES:
+            raise too_complex(
+                f"A request may return {MAX_VALUES:,} values; this one could return {values:,}. "
+                "Ask for smaller pages with `first`, or for fewer fields."
+            )
+
+    def _selections(self, selection_set: SelectionSetNode | None, parent: GraphQLNamedType | None, depth: int) -> Cost:
+        if selection_set is None:
+            return Cost()
+        if depth > MAX_DEPTH:
+            raise too_complex(f"Fields nest at most {MAX_DEPTH} deep.")
+        total = Cost(depth=1)
+        for selection in selection_set.selections:
+            match selection:
+                case FieldNode():
+                    total += self._field(selection, parent, depth)
+                case InlineFragmentNode():
+                    condition = selection.type_condition
+                    inner = self.schema.get_type(condition.name.value) if condition else parent
+                    total += self._selections(selection.selection_set, inner, depth)
+                case FragmentSpreadNode():
+                    total += self._fragment(selection.name.value, depth)
+        return total
+
+    def _fragment(self, name: str, depth: int) -> Cost:
+        """The cost of a fragment; a cycle counts nothing here and is refused by the validation after this."""
+        fragment = self.fragments.get(name)
+        if fragment is None:
+            return Cost()
+        if name not in self.measured:
+            self.measured[name] = Cost()
+            inner = self.schema.get_type(fragment.type_condition.name.value)
+            self.measured[name] = self._selections(fragment.selection_set, inner, 1)
+        cost = self.measured[name]
+        if depth + cost.depth - 1 > MAX_DEPTH:
+            raise too_complex(f"Fields nest at most {MAX_DEPTH} deep.")
+        return cost
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None, depth: int) -> Cost:
+        definition = self._definition(node.name.value, parent)
+        inner = get_named_type(definition.type) if definition else None
+        below = self._selections(node.selection_set, inner, depth + 1)
+        is_list = definition is not None and is_list_type(get_nullable_type(definition.type))
+        is_paged = definition is not None and "first" in definition.args
+        rows = self._rows(node, definition) if definition and is_paged else PLAIN_LIST
+        lists = below.lists + (is_paged or parent in self.roots)
+        if is_list and is_paged:
+            return Cost(below.depth + 1, 1 + rows * (below.values + below.per_row * PLAIN_LIST), 0, lists)
+        if is_list:
+            # How many rows there are was decided by the `first` of the field above, if it has one.
+            return Cost(below.depth + 1, 1, below.values + below.per_row * PLAIN_LIST, lists)
+        return Cost(below.depth + 1, 1 + below.values + below.per_row * rows, 0, lists)
+
+    def _definition(self, name: str, parent: GraphQLNamedType | None) -> GraphQLField | None:
+        if name == "__schema":
+            return SchemaMetaFieldDef
+        if name == "__type":
+            return TypeMetaFieldDef
+        fields: Mapping[str, GraphQLField] = getattr(parent, "fields", None) or {}
+        return fields.get(name)
+
+    def _rows(self, node: FieldNode, definition: GraphQLField) -> int:
+        """How many rows a paged field may hold."""
+        for argument in node.arguments or ():
+            if argument.name.value not in {"first", "last"}:
+                continue
+            match argument.value:
+                case IntValueNode(value=digits):
+                    return max(0, int(digits)) if len(digits) < LARGEST_DIGITS else LARGEST_LIST**2
+                case VariableNode(name=name):
+                    return self._variable(name.value)
+        default = definition.args["first"].default_value
+        return default if isinstance(default, int) else DEFAULT_PAGE
+
+    def _variable(self, name: str) -> int:
+        """The value of a variable as rows; one that was left out means the usual page."""
+        if self.variables is None:
+            return self.unknown_rows
+        value = self.variables.get(name, DEFAULT_PAGE)
+        return max(0, value) if isinstance(value, int) else DEFAULT_PAGE

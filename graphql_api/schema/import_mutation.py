@@ -1,0 +1,131 @@
+"""What can be done with imports: start, confirm, cancel, revert."""
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import strawberry
+
+from graphql_api.database.import_job import ImportJobRow, ImportKind, ImportMode, RejectPolicy
+from graphql_api.schema.context import Context, Info
+from graphql_api.schema.errors import UserError, user_errors
+from graphql_api.schema.import_job import Import
+from graphql_api.schema.node import key_of
+from graphql_api.schema.upload import Upload
+from graphql_api.services import import_job
+from graphql_api.services.errors import ServiceError
+from graphql_api.services.import_job import ImportRequest
+from graphql_api.services.unit_of_work import UnitOfWork, unit_of_work
+
+
+@strawberry.input(description='What a column of the file means, as in {header: "Shop", field: "store_number"}.')
+class ColumnMapping:
+    """What a column of the file means."""
+
+    header: str = strawberry.field(description="The header as it stands in the file.")
+    field: str = strawberry.field(description='A known header such as "Store Number"; empty to ignore the column.')
+
+
+@strawberry.input(description="A file to import.")
+class StartImportInput:
+    """A file to import."""
+
+    file: Upload = strawberry.field(description="CSV in UTF-8, plain or packed with gzip or xz.")
+    kind: ImportKind = strawberry.field(default=ImportKind.SALES, description="What the file holds.")
+    mode: ImportMode = strawberry.field(
+        default=ImportMode.INSERT, description="What happens to rows whose line id is known with other content."
+    )
+    on_error: RejectPolicy = strawberry.field(
+        default=RejectPolicy.REJECT_ROW, description="What one bad row does to the others."
+    )
+    dry_run: bool = strawberry.field(default=False, description="Only tell what would happen; confirm it later.")
+    mapping: list[ColumnMapping] = strawberry.field(
+        default_factory=list, description="Meanings of columns whose headers are not known."
+    )
+
+
+@strawberry.input(description="An import to do something with.")
+class ImportInput:
+    """An import to do something with."""
+
+    id: strawberry.ID = strawberry.field(description="The id of the import.")
+
+
+@strawberry.type(description="What came of it: the import, or why not.")
+class ImportPayload:
+    """What came of it."""
+
+    import_: Import | None = strawberry.field(
+        name="import", default=None, description="The import as it stands now; null when there are `userErrors`."
+    )
+    user_errors: list[UserError] = strawberry.field(
+        default_factory=list, description="Why it could not be done; empty when it was."
+    )
+
+
+Change = Callable[[UnitOfWork, int], Awaitable[ImportJobRow]]
+
+
+async def _change(context: Context, import_id: str, change: Change) -> ImportPayload:
+    """Do something with one job in one transaction."""
+    try:
+        async with unit_of_work(context.database) as work:
+            row = await change(work, key_of(import_id, "Import"))
+    except ServiceError as error:
+        return ImportPayload(user_errors=user_errors(error))
+    return ImportPayload(import_=Import.from_row(row))
+
+
+async def _start(context: Context, request: StartImportInput) -> Import:
+    mapping = import_job.validated_mapping((column.header, column.field) for column in request.mapping)
+    stored = await import_job.receive_file(context.storage, request.file.chunks(), limit=context.upload_limit)
+    async with unit_of_work(context.database) as work:
+        row = await import_job.start_import(
+            work,
+            stored,
+            ImportRequest(
+                request.file.filename, request.kind, request.mode, request.on_error, request.dry_run, mapping
+            ),
+        )
+    return Import.from_row(row)
+
+
+StartArgument = Annotated[StartImportInput, strawberry.argument(description="The file, and what to do with it.")]
+ImportArgument = Annotated[ImportInput, strawberry.argument(description="Which import.")]
+
+
+@strawberry.type
+class ImportMutation:
+    """Mutations of imports."""
+
+    @strawberry.mutation(
+        description=(
+            "Take a file in and answer at once; a worker then reads it. Follow the job with `import(id)`. The same "
+            "file twice changes nothing."
+        )
+    )
+    async def start_import(self, info: Info, input: StartArgument) -> ImportPayload:  # noqa: A002 - the GraphQL name
+        """Take a file in."""
+        try:
+            return ImportPayload(import_=await _start(info.context, input))
+        except ServiceError as error:
+            return ImportPayload(user_errors=user_errors(error))
+
+    @strawberry.mutation(description="Import for real what a completed dry run looked at. This is a new import.")
+    async def confirm_import(self, info: Info, input: ImportArgument) -> ImportPayload:  # noqa: A002 - as above
+        """Import for real what a dry run looked at."""
+        return await _change(info.context, input.id, import_job.confirm_import)
+
+    @strawberry.mutation(description="Stop an import that has not ended. What it wrote so far is taken back.")
+    async def cancel_import(self, info: Info, input: ImportArgument) -> ImportPayload:  # noqa: A002 - as above
+        """Stop an import."""
+        return await _change(info.context, input.id, import_job.cancel_import)
+
+    @strawberry.mutation(
+        description=(
+            "Take a completed import back: its lines go, what they replaced returns, and so do the stores, products "
+            "and places that it created and nothing else uses."
+        )
+    )
+    async def revert_import(self, info: Info, input: ImportArgument) -> ImportPayload:  # noqa: A002 - as above
+        """Take an import back."""
+        return await _change(info.context, input.id, import_job.revert_import)

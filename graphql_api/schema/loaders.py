@@ -1,0 +1,101 @@
+"""What an operation reads by id, batched: one statement for all that is asked at the same moment."""
+
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from functools import cached_property
+from typing import Any, TypeVar
+
+from strawberry.dataloader import DataLoader
+
+from graphql_api.database.category import CategoryRow
+from graphql_api.database.engine import Database
+from graphql_api.database.import_job import ImportJobRow
+from graphql_api.database.invoice import InvoiceLineRow, InvoiceRow
+from graphql_api.database.place import CountyRow, PlaceRow
+from graphql_api.database.product import ProductRow
+from graphql_api.database.store import StoreRow
+from graphql_api.database.vendor import VendorRow
+from graphql_api.imports.rejects import RejectCode
+from graphql_api.services import category, import_job, import_reject, invoice, place, product, store, vendor
+from graphql_api.services.paging import Page
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+# A batch function of a service: a read session and keys in, one value for each key in the same order out.
+Batch = Callable[[Any, Sequence[Key]], Awaitable[Sequence[Value | BaseException]]]
+
+
+def batched(database: Database, batch: Batch[Key, Value]) -> DataLoader[Key, Value]:
+    """A loader that answers from `batch`, with a session that is open no longer than its statement."""
+
+    async def load(keys: list[Key]) -> Sequence[Value | BaseException]:
+        async with database.read() as session:
+            return await batch(session, keys)
+
+    return DataLoader(load_fn=load)
+
+
+class Loaders:
+    """The loaders of one operation, each made when it is first used. One line for each edge between nouns."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    @cached_property
+    def counties(self) -> DataLoader[int, CountyRow | None]:
+        """Counties by id."""
+        return batched(self.database, place.counties_by_id)
+
+    @cached_property
+    def places(self) -> DataLoader[int, PlaceRow | None]:
+        """Places by id."""
+        return batched(self.database, place.places_by_id)
+
+    @cached_property
+    def city_places(self) -> DataLoader[str, list[PlaceRow]]:
+        """The places of a city by its name."""
+        return batched(self.database, place.places_by_city)
+
+    @cached_property
+    def stores(self) -> DataLoader[int, StoreRow | None]:
+        """Stores by id."""
+        return batched(self.database, store.stores_by_id)
+
+    @cached_property
+    def vendors(self) -> DataLoader[int, VendorRow | None]:
+        """Vendors by id."""
+        return batched(self.database, vendor.vendors_by_id)
+
+    @cached_property
+    def categories(self) -> DataLoader[int, CategoryRow | None]:
+        """Categories by id."""
+        return batched(self.database, category.categories_by_id)
+
+    @cached_property
+    def products(self) -> DataLoader[int, ProductRow | None]:
+        """Products by id."""
+        return batched(self.database, product.products_by_id)
+
+    @cached_property
+    def imports(self) -> DataLoader[int, ImportJobRow | None]:
+        """Import jobs by id."""
+        return batched(self.database, import_job.imports_by_id)
+
+    @cached_property
+    def reject_counts(self) -> DataLoader[int, list[tuple[RejectCode, int]]]:
+        """Rejected rows of an import job by reason."""
+        return batched(self.database, import_reject.reject_counts_by_import)
+
+    @cached_property
+    def invoices(self) -> DataLoader[int, InvoiceRow | None]:
+        """Invoices by id."""
+        return batched(self.database, invoice.invoices_by_id)
+
+    @cached_property
+    def invoice_totals(self) -> DataLoader[int, invoice.Totals]:
+        """Sums over the lines of an invoice by its id."""
+        return batched(self.database, invoice.totals_by_invoice)
+
+    @cached_property
+    def invoice_lines(self) -> DataLoader[invoice.LinesWanted, Page[InvoiceLineRow]]:
+        """A page of the lines of an invoice."""
+        return batched(self.database, invoice.lines_by_invoice)

@@ -1,0 +1,54 @@
+"""Objects with an id of their own, and the ids themselves: base64 of type and key, such as `Store:12`."""
+
+import base64
+import binascii
+import re
+
+import strawberry
+
+from graphql_api.services.errors import BadInput
+
+ID_TEXT = re.compile(r"([A-Z][A-Za-z]*):(\d{1,18})", re.ASCII)
+MAX_ID_LENGTH = 100
+
+
+@strawberry.interface(description="An object that can be read again by its id with `node`.")
+class Node:
+    """An object that can be read again by its id."""
+
+    id: strawberry.ID = strawberry.field(
+        description="Identifies this object among all objects of every type; opaque and stable."
+    )
+
+
+def global_id(type_name: str, key: int) -> strawberry.ID:
+    """The id of the row with this key, as clients see it."""
+    return strawberry.ID(base64.b64encode(f"{type_name}:{key}".encode()).decode())
+
+
+def parse_global_id(value: str) -> tuple[str, int]:
+    """Type name and key of an id.
+
+    Raises:
+        BadInput: when it is no id of this API.
+    """
+    try:
+        text = base64.b64decode(value[:MAX_ID_LENGTH], validate=True).decode("ascii")
+    except (ValueError, binascii.Error):
+        text = ""
+    match = ID_TEXT.fullmatch(text)
+    if match is None:
+        raise BadInput(f'"{value[:MAX_ID_LENGTH]}" is not an id. Pass one exactly as an `id` field gave it.')
+    return match[1], int(match[2])
+
+
+def key_of(value: str, type_name: str) -> int:
+    """The key in an id of this type.
+
+    Raises:
+        BadInput: when it is no id, or the id of something else.
+    """
+    found, key = parse_global_id(value)
+    if found != type_name:
+        raise BadInput(f"This is the id of a {found}; the id of a {type_name} is needed.")
+    return key

@@ -1,0 +1,73 @@
+"""The schema, put together from its parts: built once at start-up."""
+
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from graphql_api.schema.category import CategoryQuery
+from graphql_api.schema.documents import Preparation, document_cache
+from graphql_api.schema.errors import InputError, present_error
+from graphql_api.schema.import_job import ImportQuery
+from graphql_api.schema.import_mutation import ImportMutation
+from graphql_api.schema.invoice import InvoiceQuery
+from graphql_api.schema.permissions import EVERYTHING_ALLOWED, Policy, guard_root_fields
+from graphql_api.schema.place import PlaceQuery
+from graphql_api.schema.product import ProductQuery
+from graphql_api.schema.refetch import NodeQuery
+from graphql_api.schema.scalars import SCALARS
+from graphql_api.schema.store import StoreQuery
+from graphql_api.schema.upload import UPLOAD_SCALAR, Upload
+from graphql_api.schema.vendor import VendorQuery
+
+
+@strawberry.type(description="Everything that can be read. Reading changes nothing.")
+class Query(
+    NodeQuery,
+    PlaceQuery,
+    StoreQuery,
+    VendorQuery,
+    CategoryQuery,
+    ProductQuery,
+    InvoiceQuery,
+    # ReportQuery,
+    ImportQuery,
+):
+    """Everything that can be read."""
+
+
+@strawberry.type(description="Everything that can be changed. Each answers with what came of it, or `userErrors`.")
+class Mutation(ImportMutation):
+    """Everything that can be changed."""
+
+
+class ApiSchema(strawberry.Schema):
+    """The schema with the rules of this house: prepared documents, checked rights, errors fit to be seen."""
+
+    def __init__(self, *, policy: Policy, **parts: Any) -> None:
+        config = StrawberryConfig(scalar_map={**SCALARS, Upload: UPLOAD_SCALAR})
+        super().__init__(**parts, config=config, extensions=[lambda: Preparation(self.prepare)])
+        self.prepare = document_cache(self._schema)
+        for root in (self._schema.query_type, self._schema.subscription_type):
+            if root:
+                guard_root_fields(root, policy)
+        if self._schema.mutation_type:
+            guard_root_fields(self._schema.mutation_type, policy, is_mutation=True)
+
+    def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
+        """Replace each error by what the client may see, in place: every way out passes here once."""
+        context = execution_context.context if execution_context else None
+        request_id = getattr(context, "request_id", "unknown")
+        errors[:] = [present_error(error, request_id) for error in errors]
+
+
+def build_schema(policy: Policy = EVERYTHING_ALLOWED) -> ApiSchema:
+    """The schema this server offers."""
+    return ApiSchema(query=Query, mutation=Mutation, types=[InputError], policy=policy)
+
+
+def print_sdl() -> str:
+    """The schema in its own language, as `schema.graphql` keeps it."""
+    return build_schema().as_str() + "\n"

@@ -1,0 +1,1 @@
+"""Bytes and sockets: HTTP, files, health and limits."""

@@ -1,0 +1,142 @@
+"""`/graphql` over HTTP: a request in, one operation run, its result out. No request can make it fail with a 500."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import strawberry
+from graphql import GraphQLError
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
+
+from graphql_api.schema.context import Context
+from graphql_api.schema.errors import VALIDATION_FAILED
+from graphql_api.transport.graphiql_page import graphiql_response, prefers_html
+from graphql_api.transport.graphql_request import GraphQLRequest, request_from_address, request_from_json
+from graphql_api.transport.json_text import encode_json
+from graphql_api.transport.limits import read_body
+from graphql_api.transport.negotiation import GRAPHQL_JSON, answer_type, content_type
+from graphql_api.transport.problems import JSON, RequestRefused, refusal_response
+from graphql_api.transport.uploads import received_upload
+
+MULTIPART = "multipart/form-data"
+READS = frozenset({OperationType.QUERY})
+READS_AND_WRITES = frozenset({OperationType.QUERY, OperationType.MUTATION})
+
+
+@dataclass(frozen=True)
+class GraphQLEndpoint:
+    """Runs the operations of HTTP requests.
+
+    Args:
+        schema: what they run on.
+        create_context: makes the context of one operation from its request id.
+        upload_limit: bytes that the files of one request may have.
+        upload_folder: where large files are spooled; None is the system's folder for temporary files.
+    """
+
+    schema: strawberry.Schema
+    create_context: Callable[[str], Context]
+    upload_limit: int
+    upload_folder: Path | None = None
+
+    async def handle(self, request: Request) -> Response:
+        """Answer one request; browsers that ask for a page get GraphiQL."""
+        if request.method != "POST" and prefers_html(request):
+            return await graphiql_response(request)
+        try:
+            async with self._received(request) as graphql_request:
+                return await self._run(request, graphql_request)
+        except RequestRefused as refused:
+            return refusal_response(refused)
+        except ClientDisconnect:
+            return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
+
+    @asynccontextmanager
+    async def _received(self, request: Request) -> AsyncIterator[GraphQLRequest]:
+        if request.method != "POST":
+            yield request_from_address(request.query_params)
+            return
+        media_type, charset = content_type(request.headers.get("content-type", ""))
+        _check_encodings(request, charset)
+        if media_type == JSON:
+            yield request_from_json(await read_body(request))
+        elif media_type == MULTIPART:
+            async with received_upload(request, self.upload_limit, self.upload_folder) as graphql_request:
+                yield graphql_request
+        else:
+            raise _unsupported(f"Send the body as {JSON}, or as {MULTIPART} for uploads.")
+
+    async def _run(self, request: Request, graphql_request: GraphQLRequest) -> Response:
+        media_type = answer_type(request.headers.get("accept", ""))
+        try:
+            result = await self.schema.execute(
+                graphql_request.query,
+                graphql_request.variables,
+                self.create_context(request.state.request_id),
+                operation_name=graphql_request.operation_name,
+                allowed_operation_types=READS_AND_WRITES if request.method == "POST" else READS,
+                operation_extensions=graphql_request.extensions,
+            )
+        except CannotGetOperationTypeError:
+            return _answer({"errors": [_unknown_operation(graphql_request)]}, media_type)
+        except InvalidOperationTypeError as error:
+            raise _not_allowed(error.operation_type) from None
+        return _answer(_payload(result), media_type)
+
+
+def _check_encodings(request: Request, charset: str) -> None:
+    if charset not in {"utf-8", "utf8"}:
+        raise _unsupported("Send the body in UTF-8.")
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise _unsupported("Send the body uncompressed; files inside of an upload may be compressed.")
+
+
+def _unsupported(message: str) -> RequestRefused:
+    return RequestRefused(message, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+
+
+def _not_allowed(kind: OperationType) -> RequestRefused:
+    if kind is OperationType.SUBSCRIPTION:
+        return RequestRefused("Subscriptions need a WebSocket with the protocol graphql-transport-ws.")
+    return RequestRefused(
+        "A GET may only run queries; send mutations as POST.",
+        HTTPStatus.METHOD_NOT_ALLOWED,
+        headers={"Allow": "POST"},
+    )
+
+
+def _unknown_operation(request: GraphQLRequest) -> dict[str, Any]:
+    wanted = request.operation_name
+    message = f'The document has no operation "{wanted}".' if wanted else "Say which operation by `operationName`."
+    return {"message": message, "extensions": {"code": VALIDATION_FAILED}}
+
+
+def _payload(result: ExecutionResult) -> dict[str, Any]:
+    """The result on the wire; without `data` when the operation did not begin."""
+    payload: dict[str, Any] = {}
+    if result.errors:
+        payload["errors"] = [error.formatted for error in result.errors]
+    if not _is_unstarted(result.data, result.errors):
+        payload["data"] = result.data
+    if result.extensions:
+        payload["extensions"] = result.extensions
+    return payload
+
+
+def _is_unstarted(data: Any, errors: list[GraphQLError] | None) -> bool:
+    return data is None and bool(errors) and all(error.path is None for error in errors or ())
+
+
+def _answer(payload: dict[str, Any], media_type: str) -> Response:
+    # Clients of plain JSON take any other status for a failure of the transport.
+    is_bad = media_type == GRAPHQL_JSON and "data" not in payload
+    status = HTTPStatus.BAD_REQUEST if is_bad else HTTPStatus.OK
+    headers = {"content-type": f"{media_type}; charset=utf-8", "vary": "Accept", "cache-control": "no-store"}
+    return Response(encode_json(payload), status, headers)
