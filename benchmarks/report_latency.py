@@ -19,7 +19,7 @@ from sqlalchemy import text
 
 from graphql_api.database.engine import Database
 from graphql_api.reports.dimensions import Dimension, TimeBucket
-from graphql_api.reports.period import PeriodName
+from graphql_api.reports.period import EarlierPeriod
 from graphql_api.reports.question import SalesQuestion
 from graphql_api.services.facet import FacetField, facets
 from graphql_api.services.overview import sales_overview
@@ -73,7 +73,7 @@ CASES = (
     ),
     Case(
         "county, compared with the period before",
-        SalesQuestion(where={"date": SPRING}, group_by=(Dimension.COUNTY,), compare_to=PeriodName.PREVIOUS_PERIOD),
+        SalesQuestion(where={"date": SPRING}, group_by=(Dimension.COUNTY,), compare_to=EarlierPeriod.PREVIOUS_PERIOD),
     ),
     Case("grand total", SalesQuestion(), f"SELECT {SUMS} FROM invoice_line l"),  # noqa: S608 - constants
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from graphql_api.database.engine import Database
 from graphql_api.schema.context import Context
+from graphql_api.schema.permissions import Viewer
 from graphql_api.schema.root import ApiSchema
 from graphql_api.services.storage import FileStorage
 
@@ -52,11 +53,11 @@ class Client:
         return await self.send(document, variables)
 
 
-def schema_client(schema: ApiSchema, database: Database, storage: FileStorage) -> Client:
+def schema_client(schema: ApiSchema, database: Database, storage: FileStorage, viewer: Viewer | None = None) -> Client:
     """A client that calls the schema directly; each operation gets a context of its own."""
 
     async def send(document: str, variables: dict[str, Any]) -> Response:
-        context = Context(database, storage, upload_limit=10_000_000, request_id="test-request")
+        context = Context(database, storage, upload_limit=10_000_000, request_id="test-request", viewer=viewer)
         result = await schema.execute(document, variable_values=variables, context_value=context)
         return Response(result.data, [dict(error.formatted) for error in result.errors or ()])
 

@@ -37,6 +37,7 @@ class PlaceRow(SQLModel, table=True):
         ),
         Index("ix_place_county_id", "county_id"),
         Index("ix_place_zip_code", "zip_code"),
+        Index("ix_place_city", "city"),
         Index("ix_place_city_trigram", "city", postgresql_using="gin", postgresql_ops={"city": "gin_trgm_ops"}),
     )
 

@@ -6,8 +6,8 @@ ours, so the account can plant nothing in it; each server owns only its own data
 """
 
 import contextlib
-import hashlib
 import os
+import secrets
 import shutil
 import stat
 from pathlib import Path
@@ -57,13 +57,22 @@ def remove_home(data_dir: Path) -> None:
 
 
 def _link_to_fallback(link: Path, account: Account | None) -> Path:
-    key = hashlib.sha256(os.fsencode(link.parent.resolve())).hexdigest()[:16]
+    # A new name each time: a data folder that was deleted and made again must not find its old data.
+    key = secrets.token_hex(8)
     for base in FALLBACKS:
         if base.is_dir() and os.access(base, os.W_OK) and can_enter(account, base):
-            home = _make_fallback(base / "graphql-api" / key, account)
-            link.symlink_to(home)
-            return home
+            return _link(link, _make_fallback(base / "graphql-api" / key, account), account)
     return _refuse_unreachable(link.parent)
+
+
+def _link(link: Path, home: Path, account: Account | None) -> Path:
+    """Record the home; of two processes that start at once, the first decides."""
+    try:
+        link.symlink_to(home)
+    except FileExistsError:
+        home.rmdir()
+        return _make_fallback(link.readlink(), account)
+    return home
 
 
 def _make_fallback(home: Path, account: Account | None) -> Path:

@@ -21,9 +21,10 @@ COLUMNS = (
 # The invoice's store and date are compared before; the rest of what a line says is compared here. The volume is
 # left out: where a file does not give it, it depends on what was known of the product on that day.
 COMPARE = """
-SELECT k.position, l.import_id = $10 AS ours,
-  (l.place_id, l.product_id, l.quantity, l.unit_price, l.revenue, l.cost)
-  = (k.place_id, k.product_id, k.quantity, k.unit_price, k.revenue, k.cost) AS same
+SELECT k.position, l.import_id = $10 AS ours, concat_ws(', ',
+  CASE WHEN l.place_id <> k.place_id THEN 'place' END, CASE WHEN l.product_id <> k.product_id THEN 'product' END,
+  CASE WHEN l.quantity <> k.quantity THEN 'quantity' END, CASE WHEN l.unit_price <> k.unit_price THEN 'price' END,
+  CASE WHEN l.revenue <> k.revenue THEN 'sale' END, CASE WHEN l.cost <> k.cost THEN 'cost' END) AS differences
 FROM unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::int[], $7::bigint[], $8::bigint[],
             $9::bigint[])
   AS k (position, invoice_id, line_number, place_id, product_id, quantity, unit_price, revenue, cost)
@@ -57,7 +58,7 @@ class LineWriter:
     invoices: BlockInvoices
 
     async def compare(self, chosen: Integers) -> list[asyncpg.Record]:
-        """(position, ours, same) of the chosen lines that exist; `ours` when this import wrote them."""
+        """Of the chosen lines that exist: position, whether this import wrote it, and what differs ("" if nothing)."""
         if not len(chosen):
             return []
         return await self.connection.fetch(

@@ -97,9 +97,9 @@ def _contradiction(lines: SalesLines, index: int) -> Reject:
 
 
 async def create_invoices(
-    connection: asyncpg.Connection, invoices: BlockInvoices, wanted: NDArray[np.bool_], import_id: int
+    connection: asyncpg.Connection, invoices: BlockInvoices, wanted: Integers, import_id: int
 ) -> None:
-    """Create the invoices of the wanted lines that do not exist yet and note their ids in `invoices.ids`."""
+    """Create those invoices of the lines at `wanted` that do not exist yet and note their ids in `invoices.ids`."""
     needed = np.zeros(len(invoices.numbers), np.bool_)
     needed[invoices.code[wanted]] = True
     missing = np.flatnonzero(needed & (invoices.ids == NO_ID))

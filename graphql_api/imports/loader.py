@@ -38,6 +38,19 @@ class BlockResult:
     rejects: list[Reject]
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict for each line, what the changed ones differ in, and rejects that are settled already."""
+
+    verdicts: Verdicts
+    differences: dict[int, str]
+    rejects: list[Reject]
+
+    def those(self, verdict: "Verdict") -> Integers:
+        """Positions of the lines with this verdict."""
+        return np.flatnonzero(self.verdicts == verdict)
+
+
 class Verdict(IntEnum):
     """What becomes of one line."""
 
@@ -53,16 +66,16 @@ async def load_block(connection: asyncpg.Connection, block: SalesBlock, options:
     try:
         # Looking every line up before it is written would take as long as writing it. Lines of invoices that this
         # import created can clash only where the file repeats an id, which is rare and the primary key notices.
-        verdicts, rejects = await _attempt(connection, block, options, trusting=True)
+        judgement = await _attempt(connection, block, options, trusting=True)
     except asyncpg.UniqueViolationError:
-        verdicts, rejects = await _attempt(connection, block, options, trusting=False)
-    await _remember(connection, block, verdicts, options)
-    return _result(block, verdicts, [*block.rejects, *rejects], options)
+        judgement = await _attempt(connection, block, options, trusting=False)
+    await _remember(connection, block, judgement, options)
+    return _result(block, judgement, options)
 
 
 async def _attempt(
     connection: asyncpg.Connection, block: SalesBlock, options: LoadOptions, *, trusting: bool
-) -> tuple[Verdicts, list[Reject]]:
+) -> Judgement:
     savepoint = connection.transaction()
     await savepoint.start()
     try:
@@ -77,7 +90,7 @@ async def _attempt(
 
 async def _load(
     connection: asyncpg.Connection, block: SalesBlock, options: LoadOptions, *, trusting: bool
-) -> tuple[Verdicts, list[Reject]]:
+) -> Judgement:
     references = await resolve_references(connection, block, options.import_id)
     owners = {}
     if options.dry_run:
@@ -85,57 +98,59 @@ async def _load(
     invoices = await find_invoices(connection, block.lines, references.stores[block.lines.store], owners)
     writer = LineWriter(connection, options.import_id, block.lines, references, invoices)
     suspects = invoices.existed(besides=options.import_id if trusting else None)
-    verdicts = await _judge(connection, writer, suspects, options)
+    judgement = await _judge(connection, writer, suspects, options)
     if not options.dry_run:
-        new = verdicts == Verdict.NEW
+        new = judgement.those(Verdict.NEW)
         await create_invoices(connection, invoices, new, options.import_id)
-        await writer.insert(np.flatnonzero(new))
+        await writer.insert(new)
         if options.replace:
-            await writer.replace(np.flatnonzero(verdicts == Verdict.CHANGED))
-    return verdicts, invoices.rejects
+            await writer.replace(judgement.those(Verdict.CHANGED))
+    return judgement
 
 
 async def _judge(
     connection: asyncpg.Connection, writer: LineWriter, suspects: Integers, options: LoadOptions
-) -> Verdicts:
-    """A verdict for each line, by what the tables (for the suspects) and the notes of this job say of its id."""
+) -> Judgement:
+    """Judge each line by what the tables (for the suspects) and the notes of this job say of its id."""
     lines, invoices = writer.lines, writer.invoices
     verdicts = np.full(len(lines), Verdict.NEW, np.int8)
     verdicts[invoices.refused] = Verdict.REFUSED
-    for position, ours, same in await writer.compare(suspects):
-        verdicts[position] = Verdict.UNCHANGED if same else Verdict.REPEATED if ours else Verdict.CHANGED
+    differences = {}
+    for position, ours, different in await writer.compare(suspects):
+        verdicts[position] = Verdict.UNCHANGED if not different else Verdict.REPEATED if ours else Verdict.CHANGED
+        differences[position] = different
     if options.dry_run or options.replace:
         asked = np.flatnonzero(~invoices.refused)
         columns = seen.line_columns(lines, asked)
         positions, same = await seen.find_matches(connection, options.import_id, asked, columns)
         verdicts[positions] = np.where(same, Verdict.UNCHANGED, Verdict.REPEATED)
-    return verdicts
+    return Judgement(verdicts, differences, invoices.rejects)
 
 
 async def _remember(
-    connection: asyncpg.Connection, block: SalesBlock, verdicts: Verdicts, options: LoadOptions
+    connection: asyncpg.Connection, block: SalesBlock, judgement: Judgement, options: LoadOptions
 ) -> None:
     """Note the lines that leave no trace of this job in `invoice_line`."""
     traceless = [Verdict.UNCHANGED] * options.replace + [Verdict.NEW] * options.dry_run
     traceless += [Verdict.CHANGED] * (options.replace and options.dry_run)
-    chosen = np.flatnonzero(np.isin(verdicts, traceless))
+    chosen = np.flatnonzero(np.isin(judgement.verdicts, traceless))
     await seen.remember(connection, options.import_id, seen.line_columns(block.lines, chosen))
     if options.dry_run:
-        new = np.flatnonzero(verdicts == Verdict.NEW)
-        await seen.remember(connection, options.import_id, seen.invoice_columns(block, new))
+        invoices = seen.invoice_columns(block, judgement.those(Verdict.NEW))
+        await seen.remember(connection, options.import_id, invoices)
 
 
-def _result(block: SalesBlock, verdicts: Verdicts, rejects: list[Reject], options: LoadOptions) -> BlockResult:
-    lines = block.lines
-    changed = np.flatnonzero(verdicts == Verdict.CHANGED)
-    rejects += [_repeated(lines, int(index)) for index in np.flatnonzero(verdicts == Verdict.REPEATED)]
+def _result(block: SalesBlock, judgement: Judgement, options: LoadOptions) -> BlockResult:
+    lines, changed = block.lines, judgement.those(Verdict.CHANGED).tolist()
+    rejects = [*block.rejects, *judgement.rejects]
+    rejects += [_repeated(lines, index) for index in judgement.those(Verdict.REPEATED).tolist()]
     if not options.replace:
-        rejects += [_conflict(lines, int(index)) for index in changed]
+        rejects += [_conflict(lines, index, judgement.differences[index]) for index in changed]
     return BlockResult(
         rows_read=block.rows_read,
-        inserted=int((verdicts == Verdict.NEW).sum()),
+        inserted=len(judgement.those(Verdict.NEW)),
         updated=len(changed) if options.replace else 0,
-        unchanged=int((verdicts == Verdict.UNCHANGED).sum()) + block.repeated,
+        unchanged=len(judgement.those(Verdict.UNCHANGED)) + block.repeated,
         rejects=sorted(rejects, key=lambda reject: reject.record),
     )
 
@@ -145,6 +160,6 @@ def _repeated(lines: SalesLines, index: int) -> Reject:
     return lines.reject(index, RejectCode.ID_REPEATED, Field.LINE_ID, hint)
 
 
-def _conflict(lines: SalesLines, index: int) -> Reject:
-    hint = "This line was imported before with other content; import with mode UPSERT to replace it."
+def _conflict(lines: SalesLines, index: int, differences: str) -> Reject:
+    hint = f"This line was imported before with another {differences}; import with mode UPSERT to replace it."
     return lines.reject(index, RejectCode.LINE_CONFLICT, Field.LINE_ID, hint)

@@ -12,7 +12,7 @@ YEAR = 12
 WEEK = 7
 
 
-class PeriodName(StrEnum):
+class EarlierPeriod(StrEnum):
     """An earlier period that follows from the present one."""
 
     PREVIOUS_PERIOD = "PREVIOUS_PERIOD"
@@ -52,7 +52,7 @@ def months_between(earlier: date, later: date) -> int:
     return (later.year - earlier.year) * 12 + later.month - earlier.month
 
 
-def earlier_period(present: DateRange, name: PeriodName) -> DateRange:
+def earlier_period(present: DateRange, name: EarlierPeriod) -> DateRange:
     """The period that `name` means for `present`.
 
     PREVIOUS_YEAR is the same calendar days a year before (29 February included where there is one).
@@ -61,7 +61,7 @@ def earlier_period(present: DateRange, name: PeriodName) -> DateRange:
     Raises:
         ValueError, OverflowError: when it would begin before the year 1.
     """
-    if name is PeriodName.PREVIOUS_YEAR:
+    if name is EarlierPeriod.PREVIOUS_YEAR:
         return _months_before(present, YEAR)
     after = present.last + timedelta(days=1)
     if present.first.day == 1 and after.day == 1:

@@ -13,7 +13,7 @@ from graphql_api.reports.question import SalesQuestion
 from graphql_api.reports.tables import INVOICE_LINES
 
 
-class SourceKind(StrEnum):
+class ReportSource(StrEnum):
     """Where an answer came from."""
 
     LIVE = "LIVE"
@@ -33,7 +33,7 @@ class Source:
     """
 
     name: str
-    kind: SourceKind
+    kind: ReportSource
     table: FromClause
     keys: frozenset[LineKey]
     sums: Mapping[str, ColumnElement[Any]]
@@ -54,7 +54,7 @@ class Plan:
 
 LINES = Source(
     name="lines",
-    kind=SourceKind.LIVE,
+    kind=ReportSource.LIVE,
     table=INVOICE_LINES,
     keys=frozenset(LineKey),
     sums={

@@ -7,9 +7,9 @@ from typing import Any
 
 from graphql_api.reports.dimensions import FILTER_KEYS, GroupKey, LineKey, TimeBucket, line_key
 from graphql_api.reports.measures import Measure
-from graphql_api.reports.period import DateRange, PeriodName
+from graphql_api.reports.period import DateRange, EarlierPeriod
 
-ComparePeriod = PeriodName | DateRange
+ComparePeriod = EarlierPeriod | DateRange
 
 
 class OrderValue(StrEnum):
@@ -67,7 +67,8 @@ class SalesQuestion:
     def line_keys(self) -> frozenset[LineKey]:
         """Every key of a line that groups or filters read."""
         dates = {LineKey.DATE} if self.compare_to else set()
-        filters = {FILTER_KEYS[name] for name in filter_names(self.where)}
+        # A filter that does not exist has no key; it is refused where conditions are written.
+        filters = {FILTER_KEYS[name] for name in filter_names(self.where) if name in FILTER_KEYS}
         return frozenset({line_key(group) for group in self.group_by} | filters | dates)
 
 

@@ -168,8 +168,8 @@ def report_statement(report: ReportStatement) -> Select[Any]:
     named = _named(grouped, report)
     total = _total(named, report, size)
     page = _page(named, report)
-    keys = [SortKey(page.c[key.column.key], key.descending) for key in sort_keys(named, report)]
-    return select(total, page).select_from(total.outerjoin(page, true())).order_by(*(key.clause for key in keys))
+    clauses = (key.clause for key in sort_keys(page, report))
+    return select(total, page).select_from(total.outerjoin(page, true())).order_by(*clauses)
 
 
 def _filled(

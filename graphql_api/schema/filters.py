@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, NamedTuple, cast
 
 import strawberry
+from strawberry import UNSET
 from strawberry.types.base import StrawberryObjectDefinition, get_object_definition
 from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
@@ -32,12 +33,12 @@ NODE = "node"
 
 def operator(description: str, name: str | None = None) -> Any:
     """An operator or a field of a filter that may be left out."""
-    return strawberry.field(default=strawberry.UNSET, description=description, name=name)
+    return strawberry.field(default=UNSET, description=description, name=name)
 
 
 def id_filter(type_name: str, description: str) -> Any:
     """A field of a filter that takes ids of one type."""
-    return strawberry.field(default=strawberry.UNSET, description=description, metadata={NODE: type_name})
+    return strawberry.field(default=UNSET, description=description, metadata={NODE: type_name})
 
 
 @strawberry.input(description='Conditions on a text; all given ones must hold, as in {contains: "ale"}.')
@@ -129,20 +130,24 @@ def _input_field(field: StrawberryField) -> _InputField:
     return _InputField(field.python_name, name, field.metadata.get(NODE))
 
 
-def to_where(value: Any) -> Where:
+def to_where(value: Any, argument: str = "where") -> Where:
     """A filter input as the services read it: GraphQL names, absent fields left out, nulls kept, ids as keys.
 
     Raises:
-        BadInput: for an id of another type, with the path to it.
+        BadInput: for an id of another type, with the path to it, beginning with `argument`.
     """
-    where: dict[str, Any] = {}
-    if value is None or value is strawberry.UNSET:
-        return where
-    for field in _input_fields(cast("Hashable", type(value))):
-        given = getattr(value, field.python_name)
-        if given is not strawberry.UNSET:
-            where[field.graphql_name] = _convert(given, field)
-    return where
+    if value is None or value is UNSET:
+        return {}
+    try:
+        return _where(value)
+    except BadInput as error:
+        raise BadInput(error.message, path=(argument, *error.path)) from None
+
+
+def _where(value: Any) -> Where:
+    fields = _input_fields(cast("Hashable", type(value)))
+    given = ((field, getattr(value, field.python_name)) for field in fields)
+    return {field.graphql_name: _convert(item, field) for field, item in given if item is not UNSET}
 
 
 def _convert(given: Any, field: _InputField) -> Any:
@@ -150,18 +155,14 @@ def _convert(given: Any, field: _InputField) -> Any:
         return [_convert(item, field) for item in given]
     if get_object_definition(type(given)) is None:
         return given
-    where = to_where(given)
-    return where if field.node is None else _with_keys(where, field)
-
-
-def _with_keys(where: Where, field: _InputField) -> Where:
     try:
-        return {name: _keys(value, field.node or "") for name, value in where.items()}
+        where = _where(given)
+        return where if field.node is None else {name: _keys(value, field.node) for name, value in where.items()}
     except BadInput as error:
-        raise BadInput(error.message, path=("where", field.graphql_name)) from None
+        raise BadInput(error.message, path=(field.graphql_name, *error.path)) from None
 
 
 def _keys(value: Any, type_name: str) -> Any:
     if isinstance(value, list):
-        return [key_of(item, type_name) for item in value]
-    return None if value is None else key_of(value, type_name)
+        return [key_of(item, type_name, "in") for item in value]
+    return None if value is None else key_of(value, type_name, "eq")

@@ -26,8 +26,8 @@ def global_id(type_name: str, key: int) -> strawberry.ID:
     return strawberry.ID(base64.b64encode(f"{type_name}:{key}".encode()).decode())
 
 
-def parse_global_id(value: str) -> tuple[str, int]:
-    """Type name and key of an id.
+def parse_global_id(value: str, argument: str = "id") -> tuple[str, int]:
+    """Type name and key of an id, which was passed as `argument`.
 
     Raises:
         BadInput: when it is no id of this API.
@@ -38,17 +38,18 @@ def parse_global_id(value: str) -> tuple[str, int]:
         text = ""
     match = ID_TEXT.fullmatch(text)
     if match is None:
-        raise BadInput(f'"{value[:MAX_ID_LENGTH]}" is not an id. Pass one exactly as an `id` field gave it.')
+        shown = value[:MAX_ID_LENGTH]
+        raise BadInput(f'"{shown}" is not an id. Pass one exactly as an `id` field gave it.', path=(argument,))
     return match[1], int(match[2])
 
 
-def key_of(value: str, type_name: str) -> int:
-    """The key in an id of this type.
+def key_of(value: str, type_name: str, argument: str = "id") -> int:
+    """The key in an id of this type, which was passed as `argument`.
 
     Raises:
         BadInput: when it is no id, or the id of something else.
     """
-    found, key = parse_global_id(value)
+    found, key = parse_global_id(value, argument)
     if found != type_name:
-        raise BadInput(f"This is the id of a {found}; the id of a {type_name} is needed.")
+        raise BadInput(f"This is the id of a {found}; the id of a {type_name} is needed.", path=(argument,))
     return key

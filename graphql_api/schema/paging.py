@@ -55,14 +55,18 @@ class Connection(Generic[NodeType]):
     """One page of a list."""
 
     nodes: list[NodeType] = strawberry.field(description="The rows of this page.")
-    page_info: PageInfo = strawberry.field(description="Where this page stands in the list.")
-    cursors: strawberry.Private[Sequence[str]]
+    page: strawberry.Private[Page[Any]]
     count: strawberry.Private[Callable[[], Awaitable[int]]]
+
+    @strawberry.field(description="Where this page stands in the list.")
+    def page_info(self) -> PageInfo:
+        """Where this page stands in the list."""
+        return page_info(self.page)
 
     @strawberry.field(description="The rows of this page, each with its cursor.")
     def edges(self) -> list[Edge[NodeType]]:
         """The rows of this page, each with its cursor."""
-        pairs = zip(self.nodes, self.cursors, strict=True)
+        pairs = zip(self.nodes, self.page.cursors, strict=True)
         return [Edge(node=node, cursor=Cursor(cursor)) for node, cursor in pairs]
 
     @strawberry.field(description="How many rows the whole list has. Counted only when you ask for it.")
@@ -85,12 +89,7 @@ def connect(
     page: Page[Row], to_node: Callable[[Row], NodeType], count: Callable[[], Awaitable[int]]
 ) -> Connection[NodeType]:
     """A connection of `page`; `count` runs when a client asks for `totalCount`."""
-    return Connection(
-        nodes=[to_node(row) for row in page.rows],
-        page_info=page_info(page),
-        cursors=page.cursors,
-        count=count,
-    )
+    return Connection(nodes=[to_node(row) for row in page.rows], page=page, count=count)
 
 
 class Ordering(Protocol):

@@ -17,6 +17,7 @@ from graphql_api.schema.permissions import EVERYTHING_ALLOWED, Policy, guard_roo
 from graphql_api.schema.place import PlaceQuery
 from graphql_api.schema.product import ProductQuery
 from graphql_api.schema.refetch import NodeQuery
+from graphql_api.schema.report import ReportQuery
 from graphql_api.schema.scalars import SCALARS
 from graphql_api.schema.store import StoreQuery
 from graphql_api.schema.upload import UPLOAD_SCALAR, Upload
@@ -32,7 +33,7 @@ class Query(
     CategoryQuery,
     ProductQuery,
     InvoiceQuery,
-    # ReportQuery,
+    ReportQuery,
     ImportQuery,
 ):
     """Everything that can be read."""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, NewType
 
 import strawberry
-from graphql import FloatValueNode, GraphQLError, IntValueNode, StringValueNode, ValueNode
+from graphql import FloatValueNode, IntValueNode, StringValueNode, ValueNode
 from strawberry.types.scalar import ScalarDefinition
 
 Cursor = NewType("Cursor", str)
@@ -47,34 +47,34 @@ def _literal(parse: Callable[[Any], Any], *kinds: type[ValueNode]) -> Callable[.
 def parse_decimal(value: Any) -> Decimal:
     """An exact number of at most 30 digits from a string or a number."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise GraphQLError('Write a decimal number as a string, as in "12.34".')
+        raise TypeError('Write a decimal number as a string, as in "12.34".')
     text = str(value)
     if len(text) > 2 * MAX_DIGITS or not NUMBER.fullmatch(text):
-        raise GraphQLError('This is not a decimal number. Write it as in "12.34".')
+        raise ValueError('This is not a decimal number. Write it as in "12.34".')
     number = Decimal(text)
     if len(number.as_tuple().digits) > MAX_DIGITS or abs(number.adjusted()) > MAX_DIGITS:
-        raise GraphQLError(f"A decimal number has at most {MAX_DIGITS} digits.")
+        raise ValueError(f"A decimal number has at most {MAX_DIGITS} digits.")
     return number
 
 
 def parse_date(value: Any) -> dt.date:
     """A day written as in `2024-03-15`."""
     if not isinstance(value, str) or not DATE.fullmatch(value):
-        raise GraphQLError('Write a date as in "2024-03-15".')
+        raise ValueError('Write a date as in "2024-03-15".')
     try:
         return dt.date.fromisoformat(value)
     except ValueError:
-        raise GraphQLError(f'There is no day "{value}" in the calendar.') from None
+        raise ValueError("There is no such day in the calendar.") from None
 
 
 def parse_instant(value: Any) -> dt.datetime:
     """An instant with its offset, brought to UTC."""
     if not isinstance(value, str) or not INSTANT.fullmatch(value):
-        raise GraphQLError('Write an instant with its offset, as in "2024-03-15T12:00:00Z".')
+        raise ValueError('Write an instant with its offset, as in "2024-03-15T12:00:00Z".')
     try:
         return dt.datetime.fromisoformat(value.upper()).astimezone(dt.UTC)
     except (ValueError, OverflowError):
-        raise GraphQLError(f'There is no instant "{value}".') from None
+        raise ValueError("There is no such instant.") from None
 
 
 def format_instant(value: dt.datetime) -> str:
@@ -85,7 +85,7 @@ def format_instant(value: dt.datetime) -> str:
 def parse_big_integer(value: Any) -> int:
     """A whole number that every JSON reader keeps exactly."""
     if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MAX_SAFE_INTEGER:
-        raise GraphQLError(f"Write a whole number between -{MAX_SAFE_INTEGER} and {MAX_SAFE_INTEGER}.")
+        raise ValueError(f"Write a whole number between -{MAX_SAFE_INTEGER} and {MAX_SAFE_INTEGER}.")
     return value
 
 
@@ -96,14 +96,14 @@ def format_big_integer(value: int) -> int:
 
 def _parse_big_integer_literal(node: ValueNode, _variables: Any = None) -> int:
     if not isinstance(node, IntValueNode) or len(node.value) > MAX_DIGITS:
-        raise GraphQLError("Write a whole number, without quotes.", node)
+        raise ValueError("Write a whole number, without quotes.")
     return parse_big_integer(int(node.value))
 
 
 def parse_cursor(value: Any) -> str:
     """Any text; its content is the business of the list it came from."""
     if not isinstance(value, str):
-        raise GraphQLError("Pass a cursor as the text it was given as.")
+        raise TypeError("Pass a cursor as the text it was given as.")
     return value
 
 

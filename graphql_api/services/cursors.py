@@ -6,7 +6,7 @@ import datetime as dt
 import json
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, overload
 
 from sqlalchemy import BigInteger, Integer
 from sqlalchemy.types import TypeEngine
@@ -27,6 +27,26 @@ def encode(order: str, values: Sequence[Any]) -> str:
     """The cursor of the row with these sort values in `order`."""
     content = json.dumps([VERSION, order, [_to_json(value) for value in values]], separators=(",", ":"))
     return base64.urlsafe_b64encode(content.encode()).decode().rstrip("=")
+
+
+class Cursors(Sequence[str]):
+    """The cursors of a page, each made when it is asked for: most clients need only the last one."""
+
+    def __init__(self, order: str, keys: Sequence[Sequence[Any]]) -> None:
+        self.order = order
+        self.keys = keys
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, position: int) -> str: ...
+    @overload
+    def __getitem__(self, position: slice) -> "Cursors": ...
+    def __getitem__(self, position: int | slice) -> "str | Cursors":
+        if isinstance(position, slice):
+            return Cursors(self.order, self.keys[position])
+        return encode(self.order, self.keys[position])
 
 
 def _to_json(value: Any) -> Any:
@@ -71,9 +91,11 @@ def _from_json(value: Any, kind: TypeEngine[Any]) -> Any:
     if value is None:
         return None
     expected = kind.python_type
-    if type(value) is not (int if expected is int else str):
+    if type(value) is int and expected is int:
+        return _within(value, kind)
+    if not isinstance(value, str) or expected is int:
         raise BadCursor(DAMAGED)
-    return _within(value, kind) if expected is int else _from_text(value, expected)
+    return _from_text(value, expected)
 
 
 def _within(value: int, kind: TypeEngine[Any]) -> int:

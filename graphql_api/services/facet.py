@@ -13,6 +13,7 @@ from graphql_api.reports.planner import plan
 from graphql_api.reports.question import SalesQuestion
 from graphql_api.reports.sql import Part, grouped_sums
 from graphql_api.reports.tables import CATEGORIES, COUNTIES, PRODUCTS, STORES, VENDORS
+from graphql_api.reports.tuning import prepare_to_add_up
 from graphql_api.services.errors import BadInput
 from graphql_api.services.filters import Where, escape_like
 from graphql_api.services.sales_filter import COLUMNS, keys_of, sales_condition
@@ -96,6 +97,7 @@ async def facets(
         .order_by(count.desc(), value)
         .limit(first)
     )
+    await prepare_to_add_up(session)
     rows = await session.execute(found)
     return [Facet(value, _label(field, value, name), int(total)) for value, name, total in rows]
 

@@ -111,17 +111,31 @@ def condition(where: Where | None, fields: Mapping[str, FilterField], *, depth: 
 
 
 def _part(name: str, value: Any, fields: Mapping[str, FilterField], depth: int) -> ColumnElement[bool]:
+    try:
+        return _combined(name, value, fields, depth)
+    except (BadInput, TooComplex) as error:
+        raise type(error)(error.message, path=(name, *error.path)) from None
+
+
+def _combined(name: str, value: Any, fields: Mapping[str, FilterField], depth: int) -> ColumnElement[bool]:
     match name:
         case "and":
-            return and_(true(), *(condition(item, fields, depth=depth + 1) for item in value))
+            return and_(true(), *_items(value, fields, depth))
         case "or":
-            return or_(false(), *(condition(item, fields, depth=depth + 1) for item in value))
+            return or_(false(), *_items(value, fields, depth))
         case "not":
             # IS NOT TRUE, not NOT: a row whose value is unknown does not match, so its negation does.
             return not_(condition(value, fields, depth=depth + 1).is_(true()))
     if name not in fields:
-        raise BadInput(f"There is no filter `{name}`.", path=(name,))
-    try:
-        return fields[name](value)
-    except (BadInput, TooComplex) as error:
-        raise type(error)(error.message, path=(name, *error.path)) from None
+        raise BadInput(f"There is no filter `{name}`.")
+    return fields[name](value)
+
+
+def _items(value: Sequence[Where], fields: Mapping[str, FilterField], depth: int) -> list[ColumnElement[bool]]:
+    conditions = []
+    for position, item in enumerate(value):
+        try:
+            conditions.append(condition(item, fields, depth=depth + 1))
+        except (BadInput, TooComplex) as error:
+            raise type(error)(error.message, path=(str(position), *error.path)) from None
+    return conditions

@@ -132,7 +132,7 @@ def _page(found: Sequence[InvoiceLineRow], request: PageRequest) -> Page[Invoice
     rows = sorted(rows[: request.size], key=lambda line: line.line_number)
     return Page(
         rows=rows,
-        cursors=[cursors.encode(LINE_ORDER, [line.line_number]) for line in rows],
+        cursors=cursors.Cursors(LINE_ORDER, [[line.line_number] for line in rows]),
         has_next=request.before is not None if request.is_backward else has_more,
         has_previous=has_more if request.is_backward else request.after is not None,
     )

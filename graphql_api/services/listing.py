@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from graphql_api.services.errors import BadInput
+from graphql_api.services.errors import BadInput, TooComplex
 from graphql_api.services.filters import Column, FilterField, Where, condition
 from graphql_api.services.paging import Page, PageRequest, SortKey, page_statement, read_page
 
@@ -83,8 +83,8 @@ class Listing(Generic[Row]):
     def _condition(self, where: Where) -> ColumnElement[bool]:
         try:
             return condition(where, self.fields)
-        except BadInput as error:
-            raise BadInput(error.message, path=("where", *error.path)) from None
+        except (BadInput, TooComplex) as error:
+            raise type(error)(error.message, path=("where", *error.path)) from None
 
     def _keys(self, order: Sequence[Sort]) -> list[SortKey]:
         """The asked order, ended by the key in the direction of the last sort, so that one index serves it."""

@@ -12,6 +12,7 @@ from graphql_api.reports.planner import Source, plan
 from graphql_api.reports.question import SalesQuestion
 from graphql_api.reports.sql import Part, grouped_sums
 from graphql_api.reports.tables import PRODUCTS, STORES
+from graphql_api.reports.tuning import prepare_to_add_up
 from graphql_api.services.filters import Where
 from graphql_api.services.sales_filter import sales_condition
 
@@ -57,6 +58,7 @@ async def sales_overview(session: AsyncSession, where: Where | None = None) -> S
         select(func.count()).where(STORES.c.is_active).scalar_subquery().label("stores"),
         select(func.count()).where(PRODUCTS.c.is_active).scalar_subquery().label("products"),
     )
+    await prepare_to_add_up(session)
     row = (await session.execute(statement)).mappings().one()
     sums = SalesMeasures(**{name: row[name] for name in ADDITIVE})
     return SalesOverview(sales=sums, **{name: value for name, value in row.items() if name not in ADDITIVE})

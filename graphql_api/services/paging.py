@@ -110,7 +110,7 @@ async def read_page(
         found = found[::-1]
     return Page(
         rows=[row[0] for row in found],
-        cursors=[cursors.encode(_signature(order), row[1:]) for row in found],
+        cursors=cursors.Cursors(_signature(order), [row[1:] for row in found]),
         has_next=request.before is not None if request.is_backward else has_more,
         has_previous=has_more if request.is_backward else request.after is not None,
     )

@@ -50,7 +50,7 @@ class Readiness:
         return READY, READY if is_current else "outdated"
 
     async def _redis(self) -> str:
-        answer = await _within_patience(lambda: self.redis.ping())
+        answer = await _within_patience(self.redis.ping)
         return READY if answer else UNREACHABLE
 
 

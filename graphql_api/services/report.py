@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,7 +14,7 @@ from graphql_api.database.invoice import InvoiceLineRow
 from graphql_api.reports.dimensions import DIMENSIONS, KEY_TABLES, GroupKey, GroupValue, LineKey, TimeBucket
 from graphql_api.reports.measures import ADDITIVE, SalesMeasures, divide
 from graphql_api.reports.period import DateRange, alignment, bucket_end
-from graphql_api.reports.planner import LINES, Source, SourceKind, plan
+from graphql_api.reports.planner import LINES, ReportSource, Source, plan
 from graphql_api.reports.question import SalesQuestion
 from graphql_api.reports.sql import (
     BEFORE,
@@ -27,6 +27,7 @@ from graphql_api.reports.sql import (
     sort_types,
 )
 from graphql_api.reports.tables import INVOICE_LINES, INVOICES
+from graphql_api.reports.tuning import prepare_to_add_up
 from graphql_api.services import cursors
 from graphql_api.services.errors import BadInput, TooComplex
 from graphql_api.services.paging import Page, PageRequest, SortKey, read_page
@@ -67,14 +68,14 @@ class SalesReport:
     total_groups: int
     has_next: bool
     as_of: datetime
-    source: SourceKind
+    source: ReportSource
     rows_scanned: int
     milliseconds: float
     compared: DateRange | None
 
 
 async def sales_report(session: AsyncSession, question: SalesQuestion) -> SalesReport:
-    """Answer `question` in one statement (two when `compareTo` meets a filter without both dates).
+    """Answer `question` in one statement besides tuning (two when `compareTo` meets a filter without both dates).
 
     Raises:
         BadInput, TooComplex: with the path to the argument at fault.
@@ -83,6 +84,7 @@ async def sales_report(session: AsyncSession, question: SalesQuestion) -> SalesR
     check_question(question)
     source = plan(question).source
     statement, compared = await _statement(session, question, source)
+    await prepare_to_add_up(session)
     result = await session.execute(report_statement(statement))
     found = result.mappings().all()
     if found[0]["size"] > MAX_FILLED_ROWS:
@@ -220,8 +222,8 @@ async def report_lines(
 
 
 def _is_in_group(group: GroupKey, value: GroupValue) -> ColumnElement[bool]:
-    if isinstance(group, TimeBucket) and isinstance(value, date):
-        return INVOICE_LINES.c.date.between(value, bucket_end(value, group))
+    if isinstance(group, TimeBucket):
+        return INVOICE_LINES.c.date.between(value, bucket_end(cast("date", value), group))
     rule = DIMENSIONS[group]
     key = LINES.table.c[rule.line_key]
     if rule.value is None:

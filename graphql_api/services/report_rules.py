@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Numeric, cast
 
 from graphql_api.reports.dimensions import TimeBucket
 from graphql_api.reports.measures import Measure, measure_expression, stored_unit
-from graphql_api.reports.period import DateRange, PeriodName, earlier_period
+from graphql_api.reports.period import DateRange, EarlierPeriod, earlier_period
 from graphql_api.reports.question import ComparePeriod, OrderValue, ReportOrder, SalesQuestion, filter_names
 from graphql_api.services.errors import BadInput, TooComplex
 from graphql_api.services.filters import FilterField, column_filter, condition
@@ -92,7 +92,7 @@ def check_compared_dates(question: SalesQuestion, dates: Dates) -> None:
     """
     if "date" in filter_names(dates.rest):
         raise BadInput(SCATTERED, path=("where", "date"))
-    if dates.range is None and question.compare_to is PeriodName.PREVIOUS_PERIOD:
+    if dates.range is None and question.compare_to is EarlierPeriod.PREVIOUS_PERIOD:
         raise BadInput(UNBOUNDED, path=("compareTo",))
     if dates.range is not None and dates.range.days < 1:
         raise BadInput("The dates of `where` leave no day to compare.", path=("where", "date"))

@@ -7,8 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, OperationDefinitionNode
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
@@ -17,6 +16,7 @@ from strawberry.types.graphql import OperationType
 
 from graphql_api.schema.context import Context
 from graphql_api.schema.errors import VALIDATION_FAILED
+from graphql_api.schema.root import ApiSchema
 from graphql_api.transport.graphiql_page import graphiql_response, prefers_html
 from graphql_api.transport.graphql_request import GraphQLRequest, request_from_address, request_from_json
 from graphql_api.transport.json_text import encode_json
@@ -41,7 +41,7 @@ class GraphQLEndpoint:
         upload_folder: where large files are spooled; None is the system's folder for temporary files.
     """
 
-    schema: strawberry.Schema
+    schema: ApiSchema
     create_context: Callable[[str], Context]
     upload_limit: int
     upload_folder: Path | None = None
@@ -75,6 +75,8 @@ class GraphQLEndpoint:
 
     async def _run(self, request: Request, graphql_request: GraphQLRequest) -> Response:
         media_type = answer_type(request.headers.get("accept", ""))
+        if graphql_request.operation_name is None and self._is_ambiguous(graphql_request.query):
+            return _answer({"errors": [_unknown_operation(graphql_request)]}, media_type)
         try:
             result = await self.schema.execute(
                 graphql_request.query,
@@ -89,6 +91,13 @@ class GraphQLEndpoint:
         except InvalidOperationTypeError as error:
             raise _not_allowed(error.operation_type) from None
         return _answer(_payload(result), media_type)
+
+
+    def _is_ambiguous(self, query: str) -> bool:
+        """Whether a name must say which operation is meant; Strawberry would run the first."""
+        document = self.schema.prepare(query).document
+        definitions = document.definitions if document else ()
+        return sum(isinstance(node, OperationDefinitionNode) for node in definitions) > 1
 
 
 def _check_encodings(request: Request, charset: str) -> None:

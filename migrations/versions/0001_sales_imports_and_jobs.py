@@ -1,9 +1,12 @@
 """Sales, imports and jobs."""
 
+from typing import cast
+
 import sqlalchemy as sa
 from alembic import op
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment
 from pgqueuer.domain.settings import DBSettings
+from sqlalchemy import AdaptedConnection
 from sqlalchemy.dialects import postgresql
 
 revision = "0001"
@@ -17,7 +20,7 @@ JOBS = DBSettings(db_schema="jobs")
 
 def run_script(script: str) -> None:
     """Run several statements at once, which prepared statements cannot."""
-    connection = op.get_bind().connection.dbapi_connection
+    connection = cast("AdaptedConnection", op.get_bind().connection.dbapi_connection)
     connection.run_async(lambda driver: driver.execute(script))
 
 
@@ -239,6 +242,7 @@ def upgrade() -> None:
         postgresql_using="gin",
         postgresql_ops={"city": "gin_trgm_ops"},
     )
+    op.create_index("ix_place_city", "place", ["city"], unique=False)
     op.create_index("ix_place_county_id", "place", ["county_id"], unique=False)
     op.create_index("ix_place_zip_code", "place", ["zip_code"], unique=False)
     op.create_table(
@@ -365,6 +369,7 @@ def downgrade() -> None:
     op.drop_index("ix_product_category_id", table_name="product")
     op.drop_table("product")
     op.drop_index("ix_place_zip_code", table_name="place")
+    op.drop_index("ix_place_city", table_name="place")
     op.drop_index("ix_place_county_id", table_name="place")
     op.drop_index(
         "ix_place_city_trigram", table_name="place", postgresql_using="gin", postgresql_ops={"city": "gin_trgm_ops"}

@@ -23,14 +23,14 @@ UNION ALL SELECT 'function ' || pg_get_functiondef(p.oid) FROM pg_proc p
     AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = p.oid AND deptype = 'e')
 UNION ALL SELECT format('enum %s %s', t.typname, array_agg(e.enumlabel ORDER BY e.enumsortorder))
   FROM pg_type t JOIN pg_enum e ON e.enumtypid = t.oid WHERE t.typnamespace = $1::regnamespace GROUP BY t.typname
-ORDER BY 1
 """
 SCHEMAS = "SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' ORDER BY 1"
 
 
 async def describe_schema(connection: asyncpg.Connection, schema: str) -> list[str]:
     """Every part of a schema, one line each; two schemas with the same lines are the same."""
-    return [record[0] for record in await connection.fetch(CATALOG, schema)]
+    # sorted here, because each database has an order of its own
+    return sorted(record[0] for record in await connection.fetch(CATALOG, schema))
 
 
 async def describe_database(connection: asyncpg.Connection) -> list[str]:

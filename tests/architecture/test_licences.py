@@ -11,9 +11,9 @@ COPYLEFT = re.compile(r"\b(A?GPL|GNU (Affero )?General Public|SSPL|BUSL|CC-BY-NC
 def licence_of(name: str) -> str:
     about = metadata(name)
     classifiers = [line for line in about.get_all("Classifier") or [] if line.startswith("License ::")]
-    # a long text in `License` may quote other licences; its first line is the name
-    stated = (about.get("License-Expression") or about.get("License") or "").partition("\n")[0]
-    return " ".join([stated, *classifiers]).strip()
+    stated = [text for key in ("License-Expression", "License") for text in about.get_all(key) or []]
+    # a long text may quote other licences; its first line is the name
+    return " ".join([*(text.partition("\n")[0] for text in stated), *classifiers]).strip()
 
 
 def test_no_package_binds_the_users_of_this_program() -> None:

@@ -1,16 +1,20 @@
 """The lock files pin everything that pyproject.toml asks for, and name no package index."""
 
+import ast
 import re
 import tomllib
+from importlib.metadata import packages_distributions
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.architecture.repository import ROOT
+from tests.architecture.repository import ROOT, python_files
 
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 PIN = re.compile(r"^([\w.-]+)==([^ ;\\]+)", re.MULTILINE)
+# Parts of what is asked for by name: of pydantic-settings, and of pandas.
+BROUGHT_ALONG = {"numpy", "pydantic", "pydantic-core", "python-dotenv"}
 ADDRESS = re.compile(r"://|--(extra-)?index-url|--find-links|--trusted-host")
 
 
@@ -52,3 +56,32 @@ def test_the_page_locks_its_packages_without_addresses() -> None:
     text = (ROOT / "graphql_api/transport/graphiql/package-lock.json").read_text()
     assert '"resolved": "http' not in text
     assert '"integrity": "sha512-' in text
+
+
+def imported_packages() -> set[str]:
+    """Third-party distributions that the program imports."""
+    modules = {
+        name.partition(".")[0]
+        for path in python_files("graphql_api")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for name in imported_names(node)
+    }
+    distributions = packages_distributions()
+    return {canonicalize_name(distributions[module][0]) for module in modules if module in distributions}
+
+
+def imported_names(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+
+
+def test_what_the_program_imports_is_asked_for() -> None:
+    direct = {canonicalize_name(need.name) for need in direct_requirements("requirements.lock")}
+    imported = imported_packages() - {"graphql-api"}
+    assert len(imported) > 10
+    assert imported - direct - BROUGHT_ALONG == set()
+
+
+def test_what_the_server_loads_by_name_is_installed_to_run() -> None:
+    assert {"httptools", "uvloop", "websockets"} <= set(read_pins("requirements.lock"))

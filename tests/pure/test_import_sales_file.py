@@ -129,6 +129,13 @@ def test_a_line_without_price_and_amount_is_refused() -> None:
     assert (reject.code, reject.column) == (RejectCode.MISSING_VALUE, "Sale (Dollars)")
 
 
+def test_an_amount_is_not_blamed_for_an_unreadable_price() -> None:
+    reject = read_reject({"State Bottle Retail": "abc", "Sale (Dollars)": ""})
+
+    assert (reject.code, reject.column) == (RejectCode.BAD_NUMBER, "State Bottle Retail")
+    assert "Sale" not in reject.hint
+
+
 def test_a_price_cannot_follow_from_an_amount_of_the_other_sign() -> None:
     reject = read_reject({"State Bottle Retail": "", "Bottles Sold": "-2"})
 

@@ -17,6 +17,12 @@ def schema() -> ApiSchema:
 
 
 @pytest.fixture
-def client(schema: ApiSchema, database: Database, tmp_path: Path) -> Client:
+def storage(tmp_path: Path) -> FileStorage:
+    """A folder for uploads of this test's own."""
+    return FileStorage(str(tmp_path / "storage"))
+
+
+@pytest.fixture
+def client(schema: ApiSchema, database: Database, storage: FileStorage) -> Client:
     """A client on this test's own database."""
-    return schema_client(schema, database, FileStorage(str(tmp_path / "storage")))
+    return schema_client(schema, database, storage)

@@ -109,7 +109,7 @@ class Expected:
     before: SalesMeasures
 
 
-def answer(
+def answer(  # noqa: PLR0913 - everything a question can depend on
     sales: list[Sale],
     question: SalesQuestion,
     *,
@@ -152,9 +152,7 @@ def group(now: list[tuple[Sale, date]], before: list[tuple[Sale, date]], groups:
         sums[()], names[()] = [SalesMeasures(), SalesMeasures()], ()
     for position, part in enumerate((now, before)):
         for sale, day in part:
-            pairs = [
-                (start_of(key, day),) * 2 if isinstance(key, TimeBucket) else sale.groups[key] for key in groups
-            ]
+            pairs = [(start_of(key, day),) * 2 if isinstance(key, TimeBucket) else sale.groups[key] for key in groups]
             values = tuple(value for value, _ in pairs)
             names[values] = tuple(name for _, name in pairs)
             sums[values][position] += sale.sums
@@ -182,11 +180,8 @@ def fill(rows: Rows, question: SalesQuestion, first: date | None, last: date | N
 
 
 def sort(rows: Iterable[ExpectedRow], question: SalesQuestion) -> list[ExpectedRow]:
-    keys: list[tuple[Callable[[ExpectedRow], Any], bool]] = []
-    for order in question.order:
-        keys.append((_sort_value(order, question), order.descending))
-    for index in range(len(question.group_by)):
-        keys.append((lambda row, index=index: row.values[index], False))
+    keys = [(_sort_value(order, question), order.descending) for order in question.order]
+    keys += [(_group_value(index), False) for index in range(len(question.group_by))]
 
     def compare(one: ExpectedRow, two: ExpectedRow) -> int:
         for read, is_descending in keys:
@@ -199,6 +194,10 @@ def sort(rows: Iterable[ExpectedRow], question: SalesQuestion) -> list[ExpectedR
         return 0
 
     return sorted(rows, key=cmp_to_key(compare))
+
+
+def _group_value(index: int) -> Callable[[ExpectedRow], Any]:
+    return lambda row: row.values[index]
 
 
 def _sort_value(order: Any, question: SalesQuestion) -> Callable[[ExpectedRow], Any]:
@@ -216,4 +215,3 @@ def _sort_value(order: Any, question: SalesQuestion) -> Callable[[ExpectedRow], 
         return None if later is None or earlier is None else later - earlier
 
     return difference
-

@@ -79,6 +79,8 @@ async def test_a_changed_line_is_refused_unless_it_may_replace(small_blocks: Imp
     refused = await small_blocks.load(changed)
     assert counts(refused) == (2, 0, 0, 1, 1)
     assert await small_blocks.rejects(refused.id) == [(2, "LINE_CONFLICT", "Invoice/Item Number")]
+    ((hint,),) = await small_blocks.query("SELECT hint FROM import_reject")
+    assert "another quantity, sale, cost;" in hint
     replaced = await small_blocks.load(changed, mode=ImportMode.UPSERT)
     assert counts(replaced) == (2, 0, 1, 1, 0)
     assert [row[8] for row in await small_blocks.books()] == [4, 2]

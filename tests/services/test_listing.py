@@ -2,7 +2,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.dialects import postgresql
 
 from graphql_api.database.engine import Database
 from graphql_api.services import category, cursors, invoice, place, product, store, vendor
@@ -10,7 +9,7 @@ from graphql_api.services.errors import BadInput
 from graphql_api.services.listing import MAX_SEARCH, MAX_SORTS, Listing, ListQuery, Sort
 from graphql_api.services.paging import PageRequest
 
-SERVED_BY_INDEX = {
+SERVED_BY_INDEX: dict[str, Listing[Any]] = {
     "counties": place.COUNTIES,
     "stores": store.STORES,
     "vendors": vendor.VENDORS,
@@ -21,9 +20,8 @@ SERVED_BY_INDEX = {
 
 
 async def plan(database: Database, listing: Listing[Any], query: ListQuery) -> str:
-    statement = listing.page_statement(query).compile(
-        dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}
-    )
+    dialect = database.engine.dialect
+    statement = listing.page_statement(query).compile(dialect=dialect, compile_kwargs={"literal_binds": True})
     async with database.transaction() as session:
         await session.execute(text("SET LOCAL enable_seqscan = off"))
         return "\n".join(await session.scalars(text(f"EXPLAIN {statement}".replace(":", r"\:"))))

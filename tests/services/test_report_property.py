@@ -16,9 +16,9 @@ from graphql_api.database.engine import Database
 from graphql_api.database.invoice import InvoiceLineRow, InvoiceRow
 from graphql_api.database.product import ProductRow
 from graphql_api.database.store import StoreRow
-from graphql_api.reports.dimensions import Dimension, TimeBucket
+from graphql_api.reports.dimensions import Dimension, GroupKey, TimeBucket
 from graphql_api.reports.measures import Measure, SalesMeasures
-from graphql_api.reports.period import DateRange, PeriodName, earlier_period
+from graphql_api.reports.period import DateRange, EarlierPeriod, earlier_period
 from graphql_api.reports.question import OrderValue, ReportOrder, SalesQuestion
 from graphql_api.services.report import ReportRow, SalesReport, sales_report
 from graphql_api.services.sales_filter import split_dates
@@ -80,10 +80,10 @@ async def create_products(session: AsyncSession) -> Any:
         product = await factories.create_product(
             session, sku=f"S{number}", name=name, category=category, vendor=maker, volume_ml=volume
         )
-        fields = {"sku": f"S{number}", "productName": name, "vendorName": maker and maker.name}
+        fields: dict[str, Any] = {"sku": f"S{number}", "productName": name, "vendorName": maker and maker.name}
         fields |= {"vendorNumber": maker and maker.number}
         fields |= {"categoryName": category and category.name, "categoryNumber": category and category.number}
-        groups = {
+        groups: dict[Dimension, tuple[Any, Any]] = {
             Dimension.PRODUCT: (product.id, name),
             Dimension.CATEGORY: (category.id, category.name) if category else (None, None),
             Dimension.VENDOR: (maker.id, maker.name) if maker else (None, None),
@@ -147,7 +147,7 @@ FILTERS = st.recursive(
     max_leaves=4,
 )
 DATE_BOUNDS = st.fixed_dictionaries({}, optional={"gte": DATES, "gt": DATES, "lte": DATES, "lt": DATES})
-HAVING = {
+HAVING: dict[str, tuple[Measure, Decimal, Any]] = {
     "revenue": (Measure.REVENUE, Decimal("50.00"), 5_000),
     "quantity": (Measure.QUANTITY, Decimal(4), 4),
     "margin": (Measure.MARGIN, Decimal("0.25"), Decimal("0.25")),
@@ -163,12 +163,12 @@ def questions(draw: st.DrawFn) -> SalesQuestion:
         where = {"and": [where, {"date": bounds}]} if draw(st.booleans()) else {**where, "date": bounds}
     dimensions = draw(st.lists(st.sampled_from(list(Dimension)), max_size=2, unique=True))
     bucket = draw(st.none() | st.sampled_from(list(TimeBucket)))
-    groups = tuple(draw(st.permutations([*dimensions, *([bucket] if bucket else [])])))
+    groups: tuple[GroupKey, ...] = tuple(draw(st.permutations([*dimensions, *([bucket] if bucket else [])])))
     dates = split_dates(where)
     compare_to = None
     if dates.range is None or dates.range.days > 0:
         explicit = st.builds(lambda day, days: DateRange(day, day + timedelta(days)), DATES, st.integers(0, 60))
-        names = [PeriodName.PREVIOUS_YEAR] + [PeriodName.PREVIOUS_PERIOD] * (dates.range is not None)
+        names = [EarlierPeriod.PREVIOUS_YEAR] + [EarlierPeriod.PREVIOUS_PERIOD] * (dates.range is not None)
         compare_to = draw(st.none() | st.sampled_from(names) | explicit)
     return SalesQuestion(
         where=where,
@@ -185,9 +185,7 @@ def questions(draw: st.DrawFn) -> SalesQuestion:
 @st.composite
 def orders(draw: st.DrawFn, groups: Any, *, is_compared: bool) -> list[ReportOrder]:
     values = list(OrderValue) if is_compared else [OrderValue.CURRENT]
-    measures = st.builds(
-        ReportOrder, st.sampled_from(list(Measure)), st.booleans(), st.sampled_from(values)
-    )
+    measures = st.builds(ReportOrder, st.sampled_from(list(Measure)), st.booleans(), st.sampled_from(values))
     keys = st.builds(ReportOrder, st.sampled_from(groups), st.booleans()) if groups else st.nothing()
     return draw(st.lists(measures | keys, max_size=3, unique_by=lambda order: (order.by, order.value)))
 

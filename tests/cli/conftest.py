@@ -1,0 +1,83 @@
+"""The program as users start it: a process with its own folder, environment and standard streams."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import pytest
+
+from graphql_api import embedded
+
+PROGRAM = [sys.executable, "-c", "from graphql_api.cli import main; main()"]
+TIMEOUT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A folder in which the program is started, without settings of the person who runs the tests."""
+
+    folder: Path
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        outer = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}
+        return {**outer, "COLUMNS": "200", **settings}
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return subprocess.run(
+            [*PROGRAM, *arguments],
+            cwd=self.folder,
+            env=self.environment(**settings),
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
+
+    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+        """Start a command and leave it running."""
+        return subprocess.Popen(
+            [*PROGRAM, *arguments],
+            cwd=self.folder,
+            env=self.environment(**settings),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> Iterator[Installation]:
+    """A fresh installation; its embedded servers end with the commands."""
+    yield Installation(tmp_path)
+    if (tmp_path / "var").exists():
+        embedded.remove(tmp_path / "var")
+
+
+def served_url(process: subprocess.Popen[str]) -> str:
+    """The endpoint's address, once the server has printed it."""
+    for line in cast("IO[str]", process.stdout):
+        if found := re.match(r"Endpoint\s+(\S+)", line):
+            return found[1]
+    raise AssertionError(f"The server ended early: {cast('IO[str]', process.stderr).read()}")
+
+
+def stop(process: subprocess.Popen[str], number: int = signal.SIGTERM, seconds: float = 5.0) -> tuple[int, str]:
+    """Send the signal; exit code and error output of a process that must end within the time."""
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=seconds)
+    return process.returncode, errors
+
+
+def last_json(output: str) -> dict[str, Any]:
+    """The one JSON object a command printed."""
+    (line,) = output.splitlines()
+    result: dict[str, Any] = json.loads(line)
+    return result

@@ -1,0 +1,157 @@
+"""The commands as processes, on servers that they start themselves."""
+
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import IO, Any, cast
+
+import httpx
+
+from tests.cli.conftest import Installation, last_json, served_url, stop
+from tests.sales_files import many_sales, sale, sales_csv
+from tests.transport.test_upload import MAP, OPERATIONS, PREFLIGHT
+
+PATIENCE_SECONDS = 20.0
+IMPORTS = "{ imports(first: 1) { nodes { status rowsRead rowsInserted } } }"
+
+
+def write_sales(folder: Path, count: int, name: str = "sales.csv") -> Path:
+    path = folder / name
+    path.write_bytes(sales_csv(many_sales(count)))
+    return path
+
+
+def latest_import(url: str) -> dict[str, Any]:
+    nodes: list[dict[str, Any]] = httpx.post(url, json={"query": IMPORTS}).json()["data"]["imports"]["nodes"]
+    return nodes[0]
+
+
+def test_serve_import_and_stop_on_servers_of_our_own(installation: Installation) -> None:
+    # given a file that was imported before any server ran
+    path = write_sales(installation.folder, 200)
+    first = installation.run("import", str(path), "--json")
+    assert (first.returncode, first.stdout.count("\n")) == (0, 1), first.stderr
+    result = last_json(first.stdout)
+    assert (result["status"], result["rowsInserted"], result["rowsRejected"]) == ("COMPLETED", 200, 0)
+
+    # when the server starts
+    process = installation.start("serve", "--port", "0")
+    url = served_url(process)
+
+    # then it is ready and knows the rows
+    ready = httpx.get(url.replace("/graphql", "/health/ready"))
+    assert ready.json()["status"] == "ready"
+    assert latest_import(url)["rowsInserted"] == 200
+    assert "server" not in ready.headers
+
+    # and the same file again, beside the server, changes nothing
+    second = installation.run("import", str(path), "--json")
+    result = last_json(second.stdout)
+    assert (second.returncode, result["rowsInserted"], result["rowsUnchanged"]) == (0, 0, 200)
+
+    # and it stops in good order
+    code, errors = stop(process)
+    assert (code, errors) == (0, "")
+
+
+def test_a_running_import_survives_the_stop_of_the_server(installation: Installation) -> None:
+    # given a server in the middle of an import
+    count = 60_000
+    content = write_sales(installation.folder, count).read_bytes()
+    process = installation.start("serve", "--port", "0")
+    url = served_url(process)
+    files = {"operations": (None, OPERATIONS), "map": (None, MAP), "0": ("sales.csv", content)}
+    assert httpx.post(url, files=files, headers=PREFLIGHT, timeout=20).status_code == 200
+    assert latest_import(url)["status"] in {"QUEUED", "RUNNING"}
+
+    # when it is stopped
+    code, _ = stop(process)
+
+    # then that took less than five seconds, and the next server brings the import to its end
+    assert code == 0
+    process = installation.start("serve", "--port", "0", "--workers", "2")
+    url = served_url(process)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (job := latest_import(url))["status"] in {"QUEUED", "RUNNING"} and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert job == {"status": "COMPLETED", "rowsRead": count, "rowsInserted": count}
+    assert stop(process)[0] == 0
+
+
+def test_ctrl_c_cancels_an_import_and_takes_it_back(installation: Installation) -> None:
+    path = write_sales(installation.folder, 150_000)
+    process = installation.start("import", str(path), "--json")
+    storage = installation.folder / "var" / "storage" / "imports"
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not (storage.exists() and any(storage.iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+
+    assert process.returncode == 130, errors
+    assert "ancel" in errors
+    if output:  # the interruption came after the job was made
+        assert last_json(output)["status"] == "CANCELLED"
+
+
+def test_an_unknown_setting_ends_with_its_name(installation: Installation) -> None:
+    (installation.folder / ".env").write_text("DATABSE_URL=postgresql://x\n")
+
+    result = installation.run("serve")
+
+    assert result.returncode == 2
+    assert result.stderr.startswith("Error: DATABSE_URL in line 1 of .env is not a setting.")
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_in_use_ends_with_what_to_do(installation: Installation) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        result = installation.run("serve", "--port", str(taken.getsockname()[1]))
+
+    assert result.returncode == 1
+    assert "--port" in result.stderr
+    assert not (installation.folder / "var").exists()
+
+
+def test_an_unreachable_database_ends_with_its_address_and_without_its_password(installation: Installation) -> None:
+    url = "postgresql://someone:secret@127.0.0.1:1/x"
+
+    result = installation.run("serve", "--port", "0", DATABASE_URL=url, REDIS_URL="redis://127.0.0.1:1")
+
+    assert result.returncode == 1
+    assert "PostgreSQL at 127.0.0.1:1" in result.stderr
+    assert "secret" not in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_debug_shows_where_an_error_arose(installation: Installation) -> None:
+    result = installation.run("--debug", "migrate", DATABASE_URL="postgresql://127.0.0.1:1/x", REDIS_URL="redis://x")
+
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+
+
+def test_the_worker_runs_until_it_is_told_to_stop(installation: Installation) -> None:
+    assert installation.run("migrate").returncode == 0
+    process = installation.start("worker")
+    first_line = cast("IO[str]", process.stdout).readline()
+
+    code, errors = stop(process)
+
+    assert first_line == "The worker waits for jobs.\n"
+    assert (code, errors) == (0, "")
+
+
+def test_one_bad_row_is_shown_with_its_reason(installation: Installation) -> None:
+    path = installation.folder / "sales.csv"
+    path.write_bytes(sales_csv([sale("INV-00000100001"), sale("INV-00000100002", date="nonsense")]))
+    rejects = installation.folder / "rejects.csv"
+
+    result = installation.run("import", str(path), "--rejects", str(rejects))
+
+    assert result.returncode == 0
+    assert "1 inserted" in result.stdout
+    assert "BAD_DATE" in result.stdout
+    assert "nonsense" in rejects.read_text()

@@ -1,0 +1,78 @@
+"""The two questions of a load balancer, with every part there or missing."""
+
+import socket
+from pathlib import Path
+
+import asyncpg
+import httpx
+
+from graphql_api.app import create_app
+from graphql_api.config import Settings
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+async def get(settings: Settings, path: str) -> httpx.Response:
+    """An answer of an application whose worker is elsewhere."""
+    app = create_app(settings.model_copy(update={"worker_in_server": False}))
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client,
+    ):
+        return await client.get(path)
+
+
+async def test_a_process_that_answers_is_alive_whatever_else_is_missing(settings: Settings) -> None:
+    lonely = settings.model_copy(update={"database_url": f"postgresql://127.0.0.1:{free_port()}/x"})
+
+    response = await get(lonely, "/health/live")
+
+    assert (response.status_code, response.json()) == (200, {"status": "alive"})
+
+
+async def test_with_everything_there_it_is_ready(settings: Settings) -> None:
+    response = await get(settings, "/health/ready")
+
+    assert response.status_code == 200
+    assert response.json() == {"status": "ready", "database": "ready", "migrations": "ready", "redis": "ready"}
+    assert response.headers["cache-control"] == "no-store"
+
+
+async def test_without_redis_it_is_not_ready(settings: Settings) -> None:
+    port = free_port()
+
+    response = await get(
+        settings.model_copy(update={"redis_url": f"redis://:secret@127.0.0.1:{port}/0"}), "/health/ready"
+    )
+
+    assert response.status_code == 503
+    assert response.json() == {"status": "unavailable", "database": "ready", "migrations": "ready", "redis": "unreachable"}
+    assert "secret" not in response.text
+
+
+async def test_a_database_that_does_not_answer_is_reported_within_a_second(settings: Settings) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://u:secret@127.0.0.1:{silent.getsockname()[1]}/x"
+
+        response = await get(settings.model_copy(update={"database_url": url}), "/health/ready")
+
+    assert response.status_code == 503
+    assert response.json()["database"] == "unreachable"
+    assert response.elapsed.total_seconds() < 2
+    assert "secret" not in response.text
+
+
+async def test_missing_migrations_are_reported(settings: Settings, database_url: str, tmp_path: Path) -> None:
+    assert tmp_path.exists()
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("UPDATE alembic_version SET version_num = '0000'")
+    await connection.close()
+
+    response = await get(settings, "/health/ready")
+
+    assert response.status_code == 503
+    assert response.json()["migrations"] == "outdated"
