@@ -81,7 +81,10 @@ def import_file(  # noqa: PLR0913, PLR0917 - each is an option of the command li
         dry_run=dry_run,
         mapping=_parsed_mapping(mapping or []),
     )
-    with servers(load_settings()) as settings:
+    given = load_settings()
+    with servers(given) as settings:
+        if given.database_url is None:
+            asyncio.run(upgrade(settings))  # somebody else's database is migrated on purpose only
         outcome = asyncio.run(_import(settings, file, request, rejects))
     if outcome is None:
         typer.echo("Cancelled before the import began; nothing was stored.", err=True)
@@ -102,8 +105,6 @@ def _parsed_mapping(texts: list[str]) -> dict[str, str]:
 
 async def _import(settings: Settings, file: Path, request: ImportRequest, rejects: Path | None) -> ImportOutcome | None:
     """The ended import, or None when it was cancelled before there was a job."""
-    if load_settings().database_url is None:
-        await upgrade(settings)  # the first use of a server of our own; somebody else's is migrated on purpose
     storage = create_storage(settings)
     async with open_database(settings) as database:
         runner = ImportRunner(database, storage, settings.unpacked_limit_bytes)

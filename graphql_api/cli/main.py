@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from graphql_api.cli.failure import ExitCode
+
 # Where each command is; only the one that is asked for is loaded, because some take seconds.
 COMMANDS = {
     "serve": ("serve", "serve"),
@@ -42,6 +44,8 @@ def main() -> None:
     """Run the command; an error becomes one line on standard error and a code other than 0."""
     try:
         create_program(sys.argv[1:])()
+    except KeyboardInterrupt:
+        raise SystemExit(ExitCode.CANCELLED) from None
     except Exception as error:
         if "--debug" in sys.argv[1:]:
             raise

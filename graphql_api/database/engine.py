@@ -5,10 +5,9 @@ from contextlib import asynccontextmanager
 from typing import cast
 
 import asyncpg
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-DRIVER = "postgresql+asyncpg"
+from graphql_api.config import asyncpg_url
 
 
 class Database:
@@ -23,19 +22,19 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10, timeout: float = 30.0) -> None:
         self.url = url
         self.engine: AsyncEngine = create_async_engine(
-            url.replace("postgresql://", f"{DRIVER}://", 1),
+            asyncpg_url(url),
             pool_size=pool_size,
             max_overflow=pool_size // 2,
             # A connection that died with its server is replaced instead of failing a request.
             pool_pre_ping=True,
             connect_args={"command_timeout": timeout, "server_settings": {"timezone": "UTC"}},
         )
+        self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """A session on one snapshot that cannot write; one per resolver, never one per request."""
-        async with AsyncSession(self.engine, expire_on_commit=False) as session:
-            await session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        async with AsyncSession(self._reader, expire_on_commit=False) as session:
             yield session
 
     @asynccontextmanager

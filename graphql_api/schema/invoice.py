@@ -46,6 +46,7 @@ class InvoiceLine:
     """One product on an invoice."""
 
     line_number: int = strawberry.field(description="Its number on the invoice.")
+    date: dt.date = strawberry.field(description="The day of the sale.")
     quantity: int = strawberry.field(description="Bottles sold; negative when they came back.")
     unit_price: Decimal = strawberry.field(description="Price of one bottle on that day.")
     discount: Decimal = strawberry.field(description="What was taken off the line.")
@@ -53,6 +54,8 @@ class InvoiceLine:
     cost: Decimal = strawberry.field(description="What the bottles had cost to buy.")
     profit: Decimal = strawberry.field(description="revenue less cost.")
     volume_liters: Decimal | None = strawberry.field(description="Volume of the line in litres.")
+    invoice_id: strawberry.Private[int]
+    store_id: strawberry.Private[int]
     product_id: strawberry.Private[int]
     place_id: strawberry.Private[int]
 
@@ -61,6 +64,7 @@ class InvoiceLine:
         """The line as clients see it."""
         return cls(
             line_number=row.line_number,
+            date=row.date,
             quantity=row.quantity,
             unit_price=cents_to_decimal(row.unit_price),
             discount=cents_to_decimal(row.discount),
@@ -68,9 +72,21 @@ class InvoiceLine:
             cost=cents_to_decimal(row.cost),
             profit=cents_to_decimal(row.revenue - row.cost),
             volume_liters=None if row.volume_ml is None else millilitres_to_litres(row.volume_ml),
+            invoice_id=row.invoice_id,
+            store_id=row.store_id,
             product_id=row.product_id,
             place_id=row.place_id,
         )
+
+    @strawberry.field(description="The invoice it stands on.")
+    async def invoice(self, info: Info) -> Annotated["Invoice", strawberry.lazy("graphql_api.schema.invoice")]:
+        """The invoice it stands on."""
+        return await load_invoice(info, self.invoice_id)
+
+    @strawberry.field(description="The store that sold.")
+    async def store(self, info: Info) -> Store:
+        """The store that sold."""
+        return await load_store(info, self.store_id)
 
     @strawberry.field(description="What was sold.")
     async def product(self, info: Info) -> Product:
@@ -199,6 +215,14 @@ class InvoiceOrder:
 
     by: InvoiceOrderField = strawberry.field(description="What to sort by.")
     direction: Direction = strawberry.field(default=Direction.ASC, description="Which end comes first.")
+
+
+async def load_invoice(info: Info, invoice_id: int) -> Invoice:
+    """The invoice with this key, batched; there is always one, the tables see to it."""
+    row = await info.context.loaders.invoices.load(invoice_id)
+    if row is None:
+        raise LookupError(f"invoice {invoice_id}")
+    return Invoice.from_row(row)
 
 
 @strawberry.type

@@ -92,7 +92,6 @@ class GraphQLEndpoint:
             raise _not_allowed(error.operation_type) from None
         return _answer(_payload(result), media_type)
 
-
     def _is_ambiguous(self, query: str) -> bool:
         """Whether a name must say which operation is meant; Strawberry would run the first."""
         document = self.schema.prepare(query).document

@@ -346,11 +346,19 @@ def upgrade() -> None:
     )
     op.create_index("ix_invoice_date_id", "invoice", ["date", "id"], unique=False)
     op.create_index("ix_invoice_import_id", "invoice", ["import_id"], unique=False, postgresql_using="brin")
+    op.create_index(
+        "ix_invoice_uncounted",
+        "invoice",
+        ["id"],
+        unique=False,
+        postgresql_where="status IN ('DRAFT', 'VOID')",
+    )
     op.create_index("ix_invoice_store_id_date_id", "invoice", ["store_id", "date", "id"], unique=False)
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_index("ix_invoice_uncounted", table_name="invoice", postgresql_where="status IN ('DRAFT', 'VOID')")
     op.drop_index("ix_invoice_store_id_date_id", table_name="invoice")
     op.drop_index("ix_invoice_import_id", table_name="invoice", postgresql_using="brin")
     op.drop_index("ix_invoice_date_id", table_name="invoice")

@@ -53,6 +53,13 @@ class Installation:
         )
 
 
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a Valkey of this run's own."""
+    with embedded.start(tmp_path_factory.mktemp("valkey"), postgres=False) as servers:
+        yield servers.redis_url
+
+
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
     """A fresh installation; its embedded servers end with the commands."""

@@ -1,25 +1,20 @@
 """The commands in this process, on a given database and Redis."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
-from graphql_api import embedded
 from graphql_api.cli import main as main_function
 from graphql_api.cli.failure import CommandError
+from graphql_api.cli.import_file import ImportWork
+from graphql_api.cli.import_report import ProgressView
 from graphql_api.cli.main import COMMANDS, create_program
+from graphql_api.database.engine import Database
+from graphql_api.services.import_run import ImportRunner
+from graphql_api.services.storage import FileStorage
 from tests.sales_files import sale, sales_csv
-
-
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a Valkey of this run's own."""
-    with embedded.start(tmp_path_factory.mktemp("valkey"), postgres=False) as servers:
-        yield servers.redis_url
 
 
 @pytest.fixture
@@ -87,6 +82,32 @@ def test_a_file_that_is_no_table_is_refused_with_the_reason(tmp_path: Path) -> N
     assert result.exit_code == 1
     assert "Failed, nothing was written" in result.stdout
     assert "CSV" in result.stdout
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_rejected_rows_are_shown_and_written(tmp_path: Path) -> None:
+    path, rejects = tmp_path / "sales.csv", tmp_path / "rejects.csv"
+    path.write_bytes(sales_csv([sale("INV-00000100001"), sale("INV-00000100002", date="nonsense")]))
+
+    result = run("import", str(path), "--rejects", str(rejects))
+
+    assert result.exit_code == 0
+    assert "1 inserted" in result.stdout
+    assert "BAD_DATE" in result.stdout
+    assert "nonsense" in rejects.read_text()
+
+
+async def test_an_interruption_while_the_file_is_copied_leaves_nothing(database: Database, tmp_path: Path) -> None:
+    path, folder = tmp_path / "sales.csv", tmp_path / "storage"
+    path.write_bytes(sales_csv([sale("INV-00000100001")]))
+    storage = FileStorage(str(folder))
+    work = ImportWork(database, storage, ImportRunner(database, storage, 1 << 30), ProgressView())
+    work.interrupted.set()
+
+    stored = await work.store(path, 1 << 30)
+
+    assert stored is None
+    assert [found for found in folder.rglob("*") if found.is_file()] == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The commands as processes, on servers that they start themselves."""
 
+import asyncio
 import signal
 import socket
 import time
@@ -8,8 +9,9 @@ from typing import IO, Any, cast
 
 import httpx
 
+from graphql_api.database.engine import Database
 from tests.cli.conftest import Installation, last_json, served_url, stop
-from tests.sales_files import many_sales, sale, sales_csv
+from tests.sales_files import many_sales, sales_csv
 from tests.transport.test_upload import MAP, OPERATIONS, PREFLIGHT
 
 PATIENCE_SECONDS = 20.0
@@ -61,7 +63,11 @@ def test_a_running_import_survives_the_stop_of_the_server(installation: Installa
     content = write_sales(installation.folder, count).read_bytes()
     process = installation.start("serve", "--port", "0")
     url = served_url(process)
-    files = {"operations": (None, OPERATIONS), "map": (None, MAP), "0": ("sales.csv", content)}
+    files: dict[str, tuple[str | None, str | bytes]] = {
+        "operations": (None, OPERATIONS),
+        "map": (None, MAP),
+        "0": ("sales.csv", content),
+    }
     assert httpx.post(url, files=files, headers=PREFLIGHT, timeout=20).status_code == 200
     assert latest_import(url)["status"] in {"QUEUED", "RUNNING"}
 
@@ -79,21 +85,25 @@ def test_a_running_import_survives_the_stop_of_the_server(installation: Installa
     assert stop(process)[0] == 0
 
 
-def test_ctrl_c_cancels_an_import_and_takes_it_back(installation: Installation) -> None:
+async def test_ctrl_c_cancels_an_import_and_takes_it_back(
+    installation: Installation, database: Database, redis_url: str
+) -> None:
+    # given an import that has begun to write
     path = write_sales(installation.folder, 150_000)
-    process = installation.start("import", str(path), "--json")
-    storage = installation.folder / "var" / "storage" / "imports"
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not (storage.exists() and any(storage.iterdir())) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    process = installation.start("import", str(path), "--json", DATABASE_URL=database.url, REDIS_URL=redis_url)
+    async with database.dedicated() as connection, asyncio.timeout(PATIENCE_SECONDS):
+        while not await connection.fetchval("SELECT rows_inserted FROM import_job"):  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.02)
 
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        # when the user presses Ctrl-C
+        process.send_signal(signal.SIGINT)
+        output, errors = await asyncio.to_thread(process.communicate, timeout=PATIENCE_SECONDS)
 
-    assert process.returncode == 130, errors
-    assert "ancel" in errors
-    if output:  # the interruption came after the job was made
+        # then it says so, and nothing of it remains
+        assert process.returncode == 130, errors
+        assert "Cancelling" in errors
         assert last_json(output)["status"] == "CANCELLED"
+        assert await connection.fetchval("SELECT count(*) FROM invoice_line") == 0
 
 
 def test_an_unknown_setting_ends_with_its_name(installation: Installation) -> None:
@@ -133,25 +143,13 @@ def test_debug_shows_where_an_error_arose(installation: Installation) -> None:
     assert "Traceback" in result.stderr
 
 
-def test_the_worker_runs_until_it_is_told_to_stop(installation: Installation) -> None:
-    assert installation.run("migrate").returncode == 0
-    process = installation.start("worker")
-    first_line = cast("IO[str]", process.stdout).readline()
+async def test_the_worker_runs_until_it_is_told_to_stop(
+    installation: Installation, database_url: str, redis_url: str
+) -> None:
+    process = installation.start("worker", DATABASE_URL=database_url, REDIS_URL=redis_url)
+    first_line = await asyncio.to_thread(cast("IO[str]", process.stdout).readline)
 
     code, errors = stop(process)
 
     assert first_line == "The worker waits for jobs.\n"
     assert (code, errors) == (0, "")
-
-
-def test_one_bad_row_is_shown_with_its_reason(installation: Installation) -> None:
-    path = installation.folder / "sales.csv"
-    path.write_bytes(sales_csv([sale("INV-00000100001"), sale("INV-00000100002", date="nonsense")]))
-    rejects = installation.folder / "rejects.csv"
-
-    result = installation.run("import", str(path), "--rejects", str(rejects))
-
-    assert result.returncode == 0
-    assert "1 inserted" in result.stdout
-    assert "BAD_DATE" in result.stdout
-    assert "nonsense" in rejects.read_text()

@@ -138,7 +138,7 @@ async def test_a_refused_argument_is_named(client: Client) -> None:
     for document, path in (
         ("{ stores(first: 101) { totalCount } }", ["first"]),
         ("{ stores(first: 1, last: 1) { totalCount } }", ["last"]),
-        ("{ stores(where: {not: {name: {contains: null}}}) { totalCount } }", ["where", "name", "contains"]),
+        ("{ stores(where: {not: {name: {contains: null}}}) { totalCount } }", ["where", "not", "name", "contains"]),
         (
             "{ stores(where: {near: {latitude: 91, longitude: 0, kilometers: 1}}) { totalCount } }",
             ["where", "near", "latitude"],

@@ -21,7 +21,10 @@ async def create_import_with_rejects(database: Database, folder: Path) -> int:
 
 @pytest.mark.parametrize("is_global", [False, True])
 async def test_the_rejected_rows_come_as_a_file(
-    http: httpx.AsyncClient, database: Database, tmp_path: Path, is_global: bool  # noqa: FBT001 - a parameter of the table
+    http: httpx.AsyncClient,
+    database: Database,
+    tmp_path: Path,
+    is_global: bool,  # noqa: FBT001 - a parameter of the table
 ) -> None:
     import_id = await create_import_with_rejects(database, tmp_path)
 

@@ -1,7 +1,6 @@
 """The two questions of a load balancer, with every part there or missing."""
 
 import socket
-from pathlib import Path
 
 import asyncpg
 import httpx
@@ -50,7 +49,12 @@ async def test_without_redis_it_is_not_ready(settings: Settings) -> None:
     )
 
     assert response.status_code == 503
-    assert response.json() == {"status": "unavailable", "database": "ready", "migrations": "ready", "redis": "unreachable"}
+    assert response.json() == {
+        "status": "unavailable",
+        "database": "ready",
+        "migrations": "ready",
+        "redis": "unreachable",
+    }
     assert "secret" not in response.text
 
 
@@ -66,8 +70,7 @@ async def test_a_database_that_does_not_answer_is_reported_within_a_second(setti
     assert "secret" not in response.text
 
 
-async def test_missing_migrations_are_reported(settings: Settings, database_url: str, tmp_path: Path) -> None:
-    assert tmp_path.exists()
+async def test_missing_migrations_are_reported(settings: Settings, database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute("UPDATE alembic_version SET version_num = '0000'")
     await connection.close()

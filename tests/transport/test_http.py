@@ -6,7 +6,8 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies
+from hypothesis import HealthCheck, given, strategies
+from hypothesis import settings as hypothesis_settings
 from starlette.types import Receive, Scope, Send
 
 from graphql_api.app import create_app
@@ -260,7 +261,9 @@ async def test_other_origins_are_not_allowed_by_default(http: httpx.AsyncClient)
 
 @pytest.mark.parametrize(("origin", "is_allowed"), [("https://shop.example", True), ("https://evil.example", False)])
 async def test_only_the_origins_of_the_settings_are_allowed(
-    settings: Settings, origin: str, is_allowed: bool  # noqa: FBT001 - a parameter of the table
+    settings: Settings,
+    origin: str,
+    is_allowed: bool,  # noqa: FBT001 - a parameter of the table
 ) -> None:
     app = create_app(settings.model_copy(update={"cors_origins": ("https://shop.example",)}))
     async with (

@@ -49,7 +49,9 @@ def form(parts: Iterable[Part], end: bytes = b"--") -> bytes:
     body = b""
     for name, filename, content in parts:
         file = f'; filename="{filename}"' if filename is not None else ""
-        body += f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode() + content + b"\r\n"
+        body += (
+            f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode() + content + b"\r\n"
+        )
     return body + f"--{BOUNDARY}".encode() + end + b"\r\n"
 
 
@@ -258,13 +260,13 @@ async def test_an_upload_that_breaks_off_leaves_nothing(
     connection = send_head(server.url, len(body))
     connection.sendall(body[: len(body) // 2])
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not spooled_bytes(server.process):
+        while not spooled_bytes(server.process):  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.05)
 
     connection.close()
 
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while spooled_bytes(server.process):
+        while spooled_bytes(server.process):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.05)
     assert await traces(settings, database) == []
     async with httpx.AsyncClient() as http:
@@ -299,7 +301,11 @@ async def test_memory_stays_flat_while_a_large_file_arrives(server: RunningServe
 
 async def test_a_file_is_imported_by_a_real_server(server: RunningServer) -> None:
     content = sales_csv([sale("INV-00000100001"), sale("INV-00000100002", date="nonsense")])
-    files = {"operations": (None, OPERATIONS), "map": (None, MAP), "0": ("C:\\fakepath\\März.csv", content)}
+    files: dict[str, tuple[str | None, str | bytes]] = {
+        "operations": (None, OPERATIONS),
+        "map": (None, MAP),
+        "0": ("C:\\fakepath\\März.csv", content),
+    }
 
     async with httpx.AsyncClient() as http:
         response = await http.post(server.url, files=files, headers=PREFLIGHT)
