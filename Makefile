@@ -107,7 +107,7 @@ check: lint types imports schema-check test ## Everything that must pass before 
 
 .PHONY: bench
 bench: setup ## Run the benchmarks and print the table
-	@for script in $$(grep -l __main__ benchmarks/*.py); do $(BIN)/python $$script; done
+	@$(BIN)/python -m benchmarks
 
 .PHONY: clean
 clean: ## Remove what the other targets make; data in var/ stays

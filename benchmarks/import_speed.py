@@ -1,6 +1,6 @@
 r"""Import speed and memory beside `psql \copy` of the same raw file into one flat table with a unique index.
 
-    python benchmarks/import_speed.py [FILE.csv|.gz|.xz] [--lines N] [--times T]
+    python -m benchmarks.import_speed [FILE.csv|.gz|.xz] [--lines N] [--times T]
 
 Without a file one is made up. Both run against the same fresh embedded PostgreSQL, one after the other. The flat
 table stands for the least that a database can do with the file: no types, no checks, no other tables.
@@ -15,8 +15,8 @@ import resource
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -125,32 +125,11 @@ async def fresh_database(url: str) -> None:
     await database.close()
 
 
-def main() -> None:
-    """Print seconds, lines a second and the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", nargs="?", type=Path)
-    parser.add_argument("--lines", type=int, default=625_000)
-    parser.add_argument("--times", type=int, default=2)
-    arguments = parser.parse_args()
-    folder = Path(tempfile.mkdtemp(prefix="import-speed-"))
-    path = arguments.file or folder / "made-up.csv"
-    if arguments.file is None:
-        write_sales_file(path, arguments.lines)
+def compare(url: str, folder: Path, path: Path) -> None:
+    """One round: the reference, then the import into an empty database, which stays loaded."""
     plain = folder / "plain.csv"
     records = unpack(path, plain)
     drop_cut_line(plain)
-    try:
-        with embedded.start(folder / "servers", valkey=False) as servers:
-            for _ in range(arguments.times):
-                compare(servers.database_url, folder, path, plain, records)
-    finally:
-        with suppress(embedded.EmbeddedServerError):
-            embedded.remove(folder / "servers")
-        shutil.rmtree(folder)
-
-
-def compare(url: str, folder: Path, path: Path, plain: Path, records: int) -> None:
-    """One round: the reference, then the import into an empty database."""
     asyncio.run(fresh_database(url))
     flat = asyncio.run(copy_flat(url, plain))
     seconds, rows, memory = import_in_own_process(url, str(folder / "storage"), path)
@@ -158,6 +137,34 @@ def compare(url: str, folder: Path, path: Path, plain: Path, records: int) -> No
     print(f"  \\copy into one flat table {flat:7.2f} s {records / flat:10,.0f} lines/s")
     print(f"  import                    {seconds:7.2f} s {records / seconds:10,.0f} lines/s, peak {memory:.0f} MiB")
     print(f"  ratio                     {flat / seconds:7.2f}")
+
+
+@contextmanager
+def bench_servers() -> Iterator[tuple[str, Path]]:
+    """A fresh PostgreSQL and a folder, both gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="benchmark-"))
+    try:
+        with embedded.start(folder / "servers", valkey=False) as servers:
+            yield servers.database_url, folder
+    finally:
+        with suppress(embedded.EmbeddedServerError):
+            embedded.remove(folder / "servers")
+        shutil.rmtree(folder)
+
+
+def main() -> None:
+    """Print seconds, lines a second and the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("file", nargs="?", type=Path)
+    parser.add_argument("--lines", type=int, default=625_000)
+    parser.add_argument("--times", type=int, default=2)
+    arguments = parser.parse_args()
+    with bench_servers() as (url, folder):
+        path = arguments.file or folder / "made-up.csv"
+        if arguments.file is None:
+            write_sales_file(path, arguments.lines)
+        for _ in range(arguments.times):
+            compare(url, folder, path)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Time typical sales reports against the same questions in hand-written SQL, in one run on one database.
 
-    python benchmarks/report_latency.py postgresql://user@host/database [--runs 20]
+    python -m benchmarks.report_latency postgresql://user@host/database [--runs 20]
 
 The report also sorts, names and pages its groups and adds the grand total; the SQL only sums and sorts.
 """
@@ -130,22 +130,27 @@ async def _overview(database: Database) -> None:
         await sales_overview(session)
 
 
-async def main() -> None:
+async def measure_reports(database_url: str, runs: int) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("database_url")
-    parser.add_argument("--runs", type=int, default=20)
-    arguments = parser.parse_args()
-    database = Database(arguments.database_url)
+    database = Database(database_url)
     try:
         async with database.read() as session:
             lines = await session.scalar(text("SELECT count(*) FROM invoice_line"))
         console = Console()
         console.print(f"{lines:,} lines on {platform.machine()}, {platform.system()} {platform.release()}")
-        console.print(await _measure(database, arguments.runs))
+        console.print(await _measure(database, runs))
     finally:
         await database.close()
 
 
+def main() -> None:
+    """Measure a database that exists."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("database_url")
+    parser.add_argument("--runs", type=int, default=20)
+    arguments = parser.parse_args()
+    asyncio.run(measure_reports(arguments.database_url, arguments.runs))
+
+
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()

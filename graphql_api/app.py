@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -40,7 +41,7 @@ STOP_SECONDS = 2.0
 RESTART_SECONDS = 5.0
 REDIS_SECONDS = 1.0
 ALLOWED_HEADERS = ("authorization", "content-type", "graphql-require-preflight", "idempotency-key", "x-request-id")
-CODES = {404: ErrorCode.NOT_FOUND, 413: ErrorCode.PAYLOAD_TOO_LARGE}
+CODES = {HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND}
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -209,9 +210,14 @@ async def _to_graphql(_request: Request) -> Response:
     return RedirectResponse("/graphql")
 
 
-async def _http_problem(_request: Request, error: Exception) -> Response:
+async def _http_problem(request: Request, error: Exception) -> Response:
     """What the router refuses: unknown addresses and methods."""
-    status = error.status_code if isinstance(error, HTTPException) else 500
-    message = "There is nothing at this address." if status == 404 else str(getattr(error, "detail", error))  # noqa: PLR2004 - known by every reader
+    if not isinstance(error, HTTPException):
+        raise error
+    status = HTTPStatus(error.status_code)
+    messages = {
+        HTTPStatus.NOT_FOUND: "There is nothing at this address.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"This address does not take {request.method}; the header Allow names what it does.",
+    }
     code = CODES.get(status, ErrorCode.BAD_USER_INPUT)
-    return problem_response(message, code.value, status, headers=getattr(error, "headers", None))
+    return problem_response(messages.get(status, error.detail), code.value, status, headers=error.headers)
