@@ -1,20 +1,17 @@
 """Everything put together: each part is built once, here, and handed to those who need it."""
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -24,7 +21,7 @@ from graphql_api.database.engine import Database
 from graphql_api.schema.context import Context
 from graphql_api.schema.root import build_schema
 from graphql_api.services.errors import ErrorCode
-from graphql_api.services.import_run import Busy, ImportRunner
+from graphql_api.services.import_run import ImportRunner
 from graphql_api.services.readiness import Readiness
 from graphql_api.services.storage import FileStorage
 from graphql_api.transport.boundary import RequestBoundary
@@ -35,10 +32,7 @@ from graphql_api.transport.health import Health
 from graphql_api.transport.problems import problem_response
 from graphql_api.worker import Worker
 
-logger = logging.getLogger(__name__)
-
 STOP_SECONDS = 2.0
-RESTART_SECONDS = 5.0
 REDIS_SECONDS = 1.0
 ALLOWED_HEADERS = ("authorization", "content-type", "graphql-require-preflight", "idempotency-key", "x-request-id")
 CODES = {HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND}
@@ -53,7 +47,7 @@ def create_app(settings: Settings) -> Starlette:
     database = create_database(settings)
     storage = create_storage(settings)
     redis = create_redis(settings)
-    worker = StoppableWorker(settings, database, storage) if settings.worker_in_server else None
+    worker = create_worker(settings, database, storage) if settings.worker_in_server else None
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -80,7 +74,11 @@ def create_app(settings: Settings) -> Starlette:
             Route("/health/ready", health.ready),
             Route("/", _to_graphql),
         ],
-        middleware=[Middleware(RequestBoundary), *_cross_origin(settings)],
+        middleware=[
+            Middleware(RequestBoundary),
+            Middleware(TrustedHostMiddleware, allowed_hosts=list(settings.trusted_hosts), www_redirect=False),
+            *_cross_origin(settings),
+        ],
         exception_handlers={HTTPException: _http_problem},
         lifespan=lifespan,
     )
@@ -116,59 +114,17 @@ def create_redis(settings: Settings) -> Redis:
 
 
 def create_storage(settings: Settings) -> FileStorage:
-    """The storage of the settings; a local folder is made when it is not there."""
-    url = urlsplit(settings.storage)
-    return FileStorage(url2pathname(url.path) if url.scheme == "file" else settings.storage)
+    """The storage of the settings."""
+    return FileStorage(settings.storage)
 
 
-@dataclass(frozen=True)
-class StoppableRunner(ImportRunner):
-    """Runs imports until it is told to stop; then it lets go of the running one, which keeps its checkpoint."""
-
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)
-
-    async def run(self, import_id: int) -> None:
-        """Run a job to its end.
-
-        Raises:
-            Busy: another worker holds it, or this one stops: whoever asks again goes on from the checkpoint.
-        """
-        running = asyncio.create_task(super().run(import_id))
-        stopping = asyncio.create_task(self.stopping.wait())
-        try:
-            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not running.done():
-                raise Busy
-            running.result()
-        finally:
-            for task in (running, stopping):
-                task.cancel()
-
-
-class StoppableWorker:
-    """The worker of this process, kept running until `stop`."""
-
-    def __init__(self, settings: Settings, database: Database, storage: FileStorage) -> None:
-        self._runner = StoppableRunner(database, storage, settings.unpacked_limit_bytes)
-        self._worker = Worker(database.url, self._runner)
-
-    async def run(self) -> None:
-        """Serve jobs until `stop`; a fault nobody foresaw must not end background work for good."""
-        while not self._runner.stopping.is_set():
-            try:
-                await self._worker.run()
-            except Exception:
-                logger.exception("The worker failed and starts again")
-                await asyncio.sleep(RESTART_SECONDS)
-
-    def stop(self) -> None:
-        """Have `run` return soon: running imports go on at the next start."""
-        self._runner.stopping.set()
-        self._worker.stop()
+def create_worker(settings: Settings, database: Database, storage: FileStorage) -> Worker:
+    """A worker that runs every kind of job."""
+    return Worker(database.url, ImportRunner(database, storage, settings.unpacked_limit_bytes))
 
 
 @asynccontextmanager
-async def running(worker: StoppableWorker | None) -> AsyncIterator[None]:
+async def running(worker: Worker | None) -> AsyncIterator[None]:
     """Run the worker for as long as the block lasts; afterwards it has two seconds to let go of its jobs."""
     if worker is None:
         yield
@@ -217,7 +173,7 @@ async def _http_problem(request: Request, error: Exception) -> Response:
     status = HTTPStatus(error.status_code)
     messages = {
         HTTPStatus.NOT_FOUND: "There is nothing at this address.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"This address does not take {request.method}; the header Allow names what it does.",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"This address does not take {request.method}; see the header Allow.",
     }
     code = CODES.get(status, ErrorCode.BAD_USER_INPUT)
     return problem_response(messages.get(status, error.detail), code.value, status, headers=error.headers)

@@ -22,7 +22,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 SECRET_KEY_LENGTH = 32
 NEAR_MISS_RATIO = 0.9
 # other programs read variables that look like these, so a near miss proves nothing
-COMMON_NAMES = frozenset({"HOST", "PORT", "DEBUG", "DEMO", "WORKERS", "LOG_LEVEL"})
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+COMMON_NAMES = frozenset({"HOST", "PORT", "DEMO", "WORKERS", "LOG_LEVEL"})
 FOREIGN_NAMES = frozenset({"DATADIR"})
 
 
@@ -141,7 +142,10 @@ class Settings(BaseSettings):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = Field(
         default="info", description="The least severe messages to log: debug, info, warning or error."
     )
-    debug: bool = Field(default=False, description="true shows causes of errors to clients; never in production.")
+    allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_split_list), NoDecode] = Field(
+        default=(),
+        description="Host names for requests, separated by commas. Default: local ones on a loopback HOST, else all.",
+    )
     cors_origins: Annotated[tuple[Origin, ...], BeforeValidator(_split_list), NoDecode] = Field(
         default=(), description="Web origins that browsers may call from, separated by commas."
     )
@@ -152,6 +156,12 @@ class Settings(BaseSettings):
         default=30, gt=0, le=3600, description="After so many seconds a request is given up."
     )
     demo: bool = Field(default=False, description="true loads demonstration data on the first start.")
+
+    @property
+    def trusted_hosts(self) -> tuple[str, ...]:
+        """Names a request may call this server by; a page that makes its name point here must not get in."""
+        is_local = self.host in LOOPBACK
+        return self.allowed_hosts or (tuple(LOOPBACK) if is_local else ("*",))
 
     @property
     def storage(self) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -21,8 +22,11 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if given:
         yield given
         return
-    with embedded.start(_shared_folder(tmp_path_factory), valkey=False) as servers:
+    folder = _shared_folder(tmp_path_factory)
+    with embedded.start(folder, valkey=False) as servers:
         yield servers.database_url
+    with suppress(embedded.EmbeddedServerError):  # another test process still uses it, and removes it later
+        embedded.remove(folder)
 
 
 def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

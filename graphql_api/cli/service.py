@@ -10,7 +10,7 @@ import typer
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from graphql_api.app import StoppableWorker, create_app, create_storage
+from graphql_api.app import create_app, create_storage, create_worker
 from graphql_api.cli.database import open_database, upgrade
 from graphql_api.config import Settings
 from graphql_api.demo import load_demo
@@ -34,7 +34,7 @@ def run_server(
         factory=not is_single,
         workers=settings.workers,
         http="httptools",
-        ws="websockets-sansio",
+        ws="none",
         lifespan="on",
         log_config=logging_settings,
         access_log=is_logging_access,
@@ -69,7 +69,7 @@ async def _prepare(settings: Settings, *, is_migrating: bool) -> None:
 async def _work(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     async with open_database(settings) as database:
-        worker = StoppableWorker(settings, database, create_storage(settings))
+        worker = create_worker(settings, database, create_storage(settings))
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
         typer.echo("The worker waits for jobs.")

@@ -8,7 +8,9 @@ from sqlalchemy import Connection, text
 
 from graphql_api.database.engine import Database
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "migrations"
+PACKAGE = Path(__file__).resolve().parents[1]
+# In a wheel they lie inside of the package, in a checkout beside it.
+SCRIPTS = PACKAGE / "migrations" if (PACKAGE / "migrations").is_dir() else PACKAGE.parent / "migrations"
 # Any constant will do: it keeps two processes that start at once from migrating at once.
 MIGRATION_LOCK = 7_301_846
 

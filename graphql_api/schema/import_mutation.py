@@ -78,14 +78,14 @@ async def _change(context: Context, import_id: str, change: Change) -> ImportPay
 async def _start(context: Context, request: StartImportInput) -> Import:
     mapping = import_job.validated_mapping((column.header, column.field) for column in request.mapping)
     stored = await import_job.receive_file(context.storage, request.file.chunks(), limit=context.upload_limit)
-    async with unit_of_work(context.database) as work:
-        row = await import_job.start_import(
-            work,
-            stored,
-            ImportRequest(
-                request.file.filename, request.kind, request.mode, request.on_error, request.dry_run, mapping
-            ),
-        )
+    wish = ImportRequest(request.file.filename, request.kind, request.mode, request.on_error, request.dry_run, mapping)
+    try:
+        async with unit_of_work(context.database) as work:
+            row = await import_job.start_import(work, stored, wish)
+    except BaseException:
+        # No job, no file.
+        await context.storage.delete(stored.key)
+        raise
     return Import.from_row(row)
 
 

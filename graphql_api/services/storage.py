@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from io import BufferedReader, RawIOBase
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import obstore
 from obstore.store import LocalStore, ObjectStore, from_url
@@ -48,11 +50,15 @@ class FileStorage:
     """Where uploads are kept.
 
     Args:
-        url: a local folder, or `s3://bucket/prefix` with the usual AWS variables in the environment.
+        url: a local folder (also as `file://`), made when it is not there, or `s3://bucket/prefix` with the usual
+            AWS variables in the environment.
     """
 
     def __init__(self, url: str) -> None:
-        self._store: ObjectStore = from_url(url) if "://" in url else LocalStore(Path(url).resolve(), mkdir=True)
+        place = urlsplit(url)
+        is_remote = place.scheme not in {"", "file"}
+        folder = Path(url2pathname(place.path) if place.scheme else url)
+        self._store: ObjectStore = from_url(url) if is_remote else LocalStore(folder.resolve(), mkdir=True)
 
     async def write(self, key: str, chunks: AsyncIterable[bytes], *, limit: int) -> StoredFile:
         """Store a stream under `key`; nothing is left behind when it breaks off or exceeds `limit` bytes."""

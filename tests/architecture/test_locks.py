@@ -84,4 +84,4 @@ def test_what_the_program_imports_is_asked_for() -> None:
 
 
 def test_what_the_server_loads_by_name_is_installed_to_run() -> None:
-    assert {"httptools", "uvloop", "websockets"} <= set(read_pins("requirements.lock"))
+    assert {"httptools", "uvloop"} <= set(read_pins("requirements.lock"))

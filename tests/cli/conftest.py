@@ -56,8 +56,10 @@ class Installation:
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a Valkey of this run's own."""
-    with embedded.start(tmp_path_factory.mktemp("valkey"), postgres=False) as servers:
+    folder = tmp_path_factory.mktemp("valkey")
+    with embedded.start(folder, postgres=False) as servers:
         yield servers.redis_url
+    embedded.remove(folder)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_without_any_setting_the_program_serves_itself_on_this_machine_alone(tmp
     assert settings.data_dir == Path("var")
     assert settings.storage == (Path("var").absolute() / "storage").as_uri()
     assert (settings.upload_limit_bytes, settings.unpacked_limit_bytes) == (2 * 1024**3, 20 * 1024**3)
-    assert (settings.worker_in_server, settings.debug, settings.demo) == (True, False, False)
+    assert (settings.worker_in_server, settings.trusted_hosts[0], settings.demo) == (True, "127.0.0.1", False)
     assert (settings.query_timeout_seconds, settings.cors_origins) == (30, ())
 
 
@@ -68,7 +68,7 @@ def test_an_empty_variable_counts_as_not_set(tmp_path: Path, monkeypatch: pytest
         ("PORT", "70000", "less than or equal to 65535"),
         ("PORT", "http", "valid integer"),
         ("WORKERS", "0", "greater than or equal to 1"),
-        ("DEBUG", "maybe", "valid boolean"),
+        ("DEMO", "maybe", "valid boolean"),
         ("LOG_LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
         ("UPLOAD_LIMIT_BYTES", "-1", "byte"),
         ("UPLOAD_LIMIT_BYTES", "0", "greater than 0"),

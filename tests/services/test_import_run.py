@@ -171,7 +171,7 @@ async def test_a_file_that_cannot_be_read_fails_with_its_reason(case: ImportCase
 
 async def test_an_archive_cut_off_in_the_middle_leaves_nothing(small_blocks: ImportCase) -> None:
     random.seed(7)
-    rows = [sale(f"R{random.randrange(10**12)}", address=str(random.random())) for _ in range(5_000)]  # noqa: S311
+    rows = [sale(f"R{random.randrange(10**12)}", address=str(random.random())) for _ in range(5_000)]  # noqa: S311 - no secret
     content = packed(sales_csv(rows), "x.gz")
     job = await small_blocks.load(content[: len(content) * 2 // 3])
     assert job.failure is not None

@@ -23,8 +23,10 @@ STOP_SECONDS = 10
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """URL of a Valkey of this run's own."""
-    with embedded.start(tmp_path_factory.mktemp("valkey"), postgres=False) as servers:
+    folder = tmp_path_factory.mktemp("valkey")
+    with embedded.start(folder, postgres=False) as servers:
         yield servers.redis_url
+    embedded.remove(folder)
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ async def app(settings: Settings) -> AsyncIterator[Starlette]:
 @pytest.fixture
 async def http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client that talks to the application without sockets."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
         yield client
 
 

@@ -20,7 +20,7 @@ async def get(settings: Settings, path: str) -> httpx.Response:
     app = create_app(settings.model_copy(update={"worker_in_server": False}))
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client,
     ):
         return await client.get(path)
 

@@ -233,7 +233,7 @@ async def test_a_fault_is_hidden_behind_the_request_id(caplog: pytest.LogCapture
         raise ValueError("the password is 1234")
 
     transport = httpx.ASGITransport(app=RequestBoundary(faulty))
-    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         response = await client.get("/", headers={"x-request-id": "trace-7"})
 
     assert refusal(response) == (500, "INTERNAL_SERVER_ERROR")
@@ -268,9 +268,15 @@ async def test_only_the_origins_of_the_settings_are_allowed(
     app = create_app(settings.model_copy(update={"cors_origins": ("https://shop.example",)}))
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client,
     ):
         preflight = await client.options("/graphql", headers={"origin": origin, **PREFLIGHT})
 
     assert (preflight.headers.get("access-control-allow-origin") == origin) is is_allowed
     assert (preflight.status_code == 200) is is_allowed
+
+
+async def test_a_page_that_points_its_name_here_does_not_get_in(http: httpx.AsyncClient) -> None:
+    response = await http.post("/graphql", json={"query": "{ __typename }"}, headers={"host": "attacker.example"})
+    assert response.status_code == 400
+    assert "data" not in response.text

@@ -83,7 +83,7 @@ async def test_a_file_becomes_rows(settings: Settings) -> None:
     app = create_app(settings.model_copy(update={"worker_in_server": True}))
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://test") as http,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as http,
     ):
         response = await http.post("/graphql", content=form(GOOD), headers={**FORM_TYPE, **PREFLIGHT})
         payload = response.json()["data"]["startImport"]
@@ -234,7 +234,7 @@ def send_head(url: str, length: int) -> socket.socket:
     connection = socket.create_connection((address.hostname or "", address.port or 0))
     head = [
         "POST /graphql HTTP/1.1",
-        "Host: test",
+        "Host: localhost",
         "GraphQL-Require-Preflight: 1",
         f"Content-Type: {FORM_TYPE['content-type']}",
         f"Content-Length: {length}",
