@@ -61,7 +61,7 @@ def sales_csv(rows: Iterable[dict[str, str]], *, header: Sequence[str] = HEADER,
 def packed(content: bytes, name: str) -> bytes:
     """The content as a file of that name would hold it."""
     if name.endswith(".gz"):
-        return gzip.compress(content)
+        return gzip.compress(content, mtime=0)
     return lzma.compress(content) if name.endswith(".xz") else content
 
 
