@@ -71,7 +71,7 @@ format: setup ## Format the code
 
 .PHONY: lint
 lint: setup ## Check format and rules
-	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check .
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check .
 
 .PHONY: types
 types: setup ## Check types

@@ -60,7 +60,9 @@ def test_plain_and_packed_files_read_alike(content: bytes) -> None:
     assert read_all(content) == ROWS
 
 
-@pytest.mark.parametrize("content", [PLAIN, gzip.compress(PLAIN, mtime=0), lzma.compress(PLAIN)], ids=["plain", "gzip", "xz"])
+@pytest.mark.parametrize(
+    "content", [PLAIN, gzip.compress(PLAIN, mtime=0), lzma.compress(PLAIN)], ids=["plain", "gzip", "xz"]
+)
 def test_a_pipe_is_enough(content: bytes) -> None:
     source = TextSource(Pipe(content))  # type: ignore[arg-type]  # a raw stream reads like a BinaryIO
 
