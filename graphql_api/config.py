@@ -153,7 +153,7 @@ class Settings(BaseSettings):
         default=10, ge=1, le=1000, description="Database connections that one process keeps open."
     )
     query_timeout_seconds: float = Field(
-        default=30, gt=0, le=3600, description="After so many seconds a request is given up."
+        default=30, gt=0, le=3600, description="After so many seconds a statement in the database is given up."
     )
     demo: bool = Field(default=False, description="true loads demonstration data on the first start.")
 

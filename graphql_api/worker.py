@@ -68,6 +68,8 @@ class Worker:
             driver = AsyncpgDriver(connection)
             queue = PgQueuer(connection=driver, queries=job_queries(driver))
             queue.entrypoint(IMPORT_JOB)(self._run_import)
+            if lost_jobs := await self.imports.adopt_lost_jobs():
+                logger.warning("Imports without an entry in the queue are queued again: %s", lost_jobs)
             lost = asyncio.Event()
             connection.add_termination_listener(lambda _: lost.set())
             await self._until_stopped(queue, lost)

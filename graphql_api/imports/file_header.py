@@ -1,6 +1,7 @@
 """The first line of a delimited text file: is it text at all, in which encoding, with which delimiter."""
 
 import csv
+import re
 from dataclasses import dataclass
 
 from graphql_api.imports.archive import UnpackedFile
@@ -10,6 +11,7 @@ from graphql_api.imports.rejects import FileProblem, FileProblemCode
 MAX_HEADER_BYTES = 64 << 10
 MAX_COLUMNS = 500
 DELIMITERS = ",;\t|"
+SEPARATOR_LINE = re.compile(rb'"?sep=([,;\t|])"?\r?\n', re.IGNORECASE)  # Excel's way to name the delimiter
 UTF8_MARK = b"\xef\xbb\xbf"
 WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 WIDE_SAMPLE = 1000
@@ -31,6 +33,9 @@ FORMATS = {
     b"\xfd7zXZ": "an archive inside of an archive",
 }
 LONE_RETURNS = "The lines end with a lone carriage return, as old Macintosh programs wrote them."
+CSV_HINT = "Send delimited text (CSV), plain or packed with gzip or xz."
+RETURNS_HINT = "Save it with line feeds: as CSV in a program of today, or tr '\\r' '\\n' on the command line."
+NO_HEADER_HINT = "The first line must hold the names of the columns; delete titles above it."
 MARKUP = {b"<": "a web page or XML", b"{": "JSON", b"[": "JSON"}
 
 
@@ -54,10 +59,13 @@ def read_header(file: UnpackedFile) -> FileHeader:
     _refuse_other_formats(head)
     mark = len(UTF8_MARK) if head.startswith(UTF8_MARK) else 0
     text = head[mark:].lstrip(b"\r\n")
+    delimiters = DELIMITERS
+    if separator := SEPARATOR_LINE.match(text):
+        delimiters, text = separator[1].decode(), text[separator.end() :].lstrip(b"\r\n")
     if not text.strip():
         raise FileProblem(FileProblemCode.EMPTY_FILE, "The file has no content.", "Send a file with a header and rows.")
     before = len(head) - len(text)
-    delimiter, length = _find_delimiter(text, at_end=len(head) < MAX_HEADER_BYTES)
+    delimiter, length = _find_delimiter(text, delimiters, at_end=len(head) < MAX_HEADER_BYTES)
     fields = _split_header(text[:length], delimiter)
     end = min(before + length, len(head))
     file.push_back(head[end:])
@@ -81,15 +89,15 @@ def _looks_wide(sample: bytes) -> bool:
     return any(len(half) > 1 and half.count(0) > len(half) * 0.9 for half in halves) and sample.strip(b"\0") != b""
 
 
-def _find_delimiter(text: bytes, *, at_end: bool) -> tuple[str, int]:
+def _find_delimiter(text: bytes, delimiters: str, *, at_end: bool) -> tuple[str, int]:
     """The delimiter that cuts the header into the most fields, and where the header ends."""
-    counts = {delimiter: _header_length(text, delimiter, at_end=at_end) for delimiter in DELIMITERS}
+    counts = {delimiter: _header_length(text, delimiter, at_end=at_end) for delimiter in delimiters}
     found = {delimiter: length for delimiter, length in counts.items() if length}
     if not found:
         raise _endless_header(text)
     best = max(found, key=lambda delimiter: _count_outside_quotes(text[: found[delimiter]], delimiter))
     if _count_outside_quotes(text[: found[best]], best) == 0:
-        raise _not_a_csv("The first line has no comma, semicolon, tab or bar between columns.")
+        raise _not_a_csv("The first line has no comma, semicolon, tab or bar between columns.", NO_HEADER_HINT)
     return best, found[best]
 
 
@@ -112,7 +120,7 @@ def _count_outside_quotes(header: bytes, delimiter: str) -> int:
 
 def _endless_header(text: bytes) -> FileProblem:
     if b"\r" in text:
-        return _not_a_csv(LONE_RETURNS)
+        return _not_a_csv(LONE_RETURNS, RETURNS_HINT)
     if b"\0" in text:
         return _not_a_csv("The file holds binary data.")
     return _too_many_columns(f"The header is longer than {MAX_HEADER_BYTES:,} bytes.")
@@ -125,7 +133,7 @@ def _split_header(header: bytes, delimiter: str) -> list[str]:
     if any(byte < ord(" ") and byte not in b"\t\r\n" for byte in header):
         raise _not_a_csv("The file holds binary data.")
     if b"\r" in header.replace(b"\r\n", b""):
-        raise _not_a_csv(LONE_RETURNS)
+        raise _not_a_csv(LONE_RETURNS, RETURNS_HINT)
     try:
         text = header.decode()
     except UnicodeDecodeError as error:
@@ -136,13 +144,8 @@ def _split_header(header: bytes, delimiter: str) -> list[str]:
         raise _not_a_csv(f"The header cannot be read: {error}.") from error
 
 
-def _not_a_csv(message: str) -> FileProblem:
-    return FileProblem(
-        FileProblemCode.NOT_A_CSV,
-        message,
-        "Send delimited text (CSV), plain or packed with gzip or xz.",
-        line=1,
-    )
+def _not_a_csv(message: str, hint: str = CSV_HINT) -> FileProblem:
+    return FileProblem(FileProblemCode.NOT_A_CSV, message, hint, line=1)
 
 
 def _wrong_encoding(message: str) -> FileProblem:

@@ -20,8 +20,12 @@ COLUMNS = (
 
 # The invoice's store and date are compared before; the rest of what a line says is compared here. The volume is
 # left out: where a file does not give it, it depends on what was known of the product on that day.
+#
+# A line is this import's own, too, when a younger import running at the same time has replaced it since.
 COMPARE = """
-SELECT k.position, l.import_id = $10 AS ours, concat_ws(', ',
+SELECT k.position, l.import_id = $10 OR (l.import_id > $10 AND EXISTS (
+  SELECT FROM import_change c WHERE c.invoice_id = l.invoice_id AND c.line_number = l.line_number
+    AND (c.import_id = $10 OR (c.import_id = l.import_id AND c.previous_import_id = $10)))) AS ours, concat_ws(', ',
   CASE WHEN l.place_id <> k.place_id THEN 'place' END, CASE WHEN l.product_id <> k.product_id THEN 'product' END,
   CASE WHEN l.quantity <> k.quantity THEN 'quantity' END, CASE WHEN l.unit_price <> k.unit_price THEN 'price' END,
   CASE WHEN l.revenue <> k.revenue THEN 'sale' END, CASE WHEN l.cost <> k.cost THEN 'cost' END) AS differences

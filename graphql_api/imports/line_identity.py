@@ -14,7 +14,7 @@ from graphql_api.imports.values import MAX_ID_LENGTH, ValueProblem
 LINE_DIGITS = 5
 NUMBERED = r"(?s)^.+[0-9]{5}$"
 UNNUMBERED = "00000"
-CONTROL = r"[\x00-\x1f\x7f]"
+CONTROL = r"[\x00-\x1f\x7f\x{ad}\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2060}\x{2066}-\x{2069}\x{feff}]"
 
 
 @dataclass(frozen=True)
@@ -61,4 +61,4 @@ def split_ids(ids: pa.LargeStringArray) -> tuple[pa.LargeStringArray, NDArray[np
 
 _MISSING = ValueProblem(RejectCode.MISSING_VALUE, "Fill in the id of the line, or remove the column of ids.")
 _TOO_LONG = ValueProblem(RejectCode.BAD_TEXT, f"Shorten the id to {MAX_ID_LENGTH} characters.")
-_BAD_CHARACTERS = ValueProblem(RejectCode.BAD_TEXT, "Remove the control characters from the id.")
+_BAD_CHARACTERS = ValueProblem(RejectCode.BAD_TEXT, "Remove the control characters and invisible marks from the id.")

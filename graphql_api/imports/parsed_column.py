@@ -67,7 +67,7 @@ class FieldRule:
 
     def apply(self, text: str) -> Any:
         """The value, None for an optional empty text, or the problem itself."""
-        stripped = text.strip()
+        stripped = values.strip_text(text)
         if not stripped:
             return MISSING if self.is_required else None
         try:

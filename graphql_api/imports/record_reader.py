@@ -43,7 +43,7 @@ class RecordReader:
         except csv.Error:
             return self._refuse_text(block, index, RETURN, HINT_RETURN)
         if len(fields) != len(self.columns.header):
-            return self.reject(block, index, RejectCode.WRONG_FIELD_COUNT, self._count_hint(len(fields)))
+            return self.reject(block, index, RejectCode.WRONG_FIELD_COUNT, self._count_hint(fields))
         return fields
 
     def fields(self, block: RawBlock, index: int) -> list[str]:
@@ -69,9 +69,16 @@ class RecordReader:
         position = next((position for position, field in enumerate(fields) if culprit.search(field)), None)
         return self.reject(block, index, RejectCode.BAD_TEXT, hint, position=position)
 
-    def _count_hint(self, count: int) -> str:
-        width = len(self.columns.header)
-        advice = "fill it up" if count < width else f'put fields with a "{self.delimiter}" between quotes'
+    def _count_hint(self, fields: list[str]) -> str:
+        width, count = len(self.columns.header), len(fields)
+        advice = f'put fields with a "{self.delimiter}" between quotes'
+        if not any(field.strip() for field in fields):
+            advice = "it is empty, delete it"
+        elif count < width:
+            advice = "fill it up"
+        elif not any(fields[width:]):
+            # Dropping them would be a guess: a bare delimiter in a field looks the same when the last field is empty.
+            advice += f'; if every line ends with "{self.delimiter}", let the header line end with it too'
         return f"The header has {width} columns, this record has {count} fields: {advice}."
 
     def _raw_fields(self, block: RawBlock, index: int) -> list[str]:

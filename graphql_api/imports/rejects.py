@@ -27,6 +27,7 @@ class RejectCode(DocumentedCode):
         "WRONG_FIELD_COUNT",
         "The record has more or fewer fields than the header has columns.",
     )
+    REPEATED_HEADER = "REPEATED_HEADER", "The record is the header line once more."
     BAD_QUOTES = "BAD_QUOTES", "A quoted field is never closed, or text follows its closing quote."
     MISSING_VALUE = "MISSING_VALUE", "A field that every sale needs is empty."
     BAD_DATE = "BAD_DATE", "The text is no date, or the day does not exist."
@@ -55,6 +56,8 @@ class FileProblemCode(DocumentedCode):
     LINE_TOO_LONG = "LINE_TOO_LONG", "A line goes on for more than a mebibyte."
     BAD_MAPPING = "BAD_MAPPING", "The column mapping names a header or a field that does not exist."
     FILE_CHANGED = "FILE_CHANGED", "The file is shorter than the place where its import is to go on."
+    FILE_MISSING = "FILE_MISSING", "The stored file is gone."
+    INTERNAL_ERROR = "INTERNAL_ERROR", "The import failed again and again for a reason that is not in the file."
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ SELECT f.*, $7 FROM unnest($1::int[], $2::text[], $3::text[], $4::numeric[], $5:
 ON CONFLICT (number) DO UPDATE SET
   address = coalesce(store.address, excluded.address),
   latitude = coalesce(store.latitude, excluded.latitude),
-  longitude = coalesce(store.longitude, excluded.longitude)
+  longitude = coalesce(store.longitude, excluded.longitude),
+  name = CASE WHEN store.name = 'Store ' || store.number THEN excluded.name ELSE store.name END
 RETURNING id, number
 """
 INSERT_PRODUCTS = """
@@ -43,6 +44,7 @@ RETURNING id, sku, volume_ml
 KNOWN_STORES = """
 SELECT id, number FROM store
 WHERE number = ANY($1) AND address IS NOT NULL AND latitude IS NOT NULL AND longitude IS NOT NULL
+  AND name <> 'Store ' || number
 """
 KNOWN_PRODUCTS = """
 SELECT id, sku, volume_ml FROM product

@@ -3,8 +3,11 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO
 
 import asyncpg
@@ -16,7 +19,7 @@ from graphql_api.imports.rejects import Reject
 from graphql_api.imports.sales_block import SalesBlock
 from graphql_api.imports.sales_file import SalesFile
 from graphql_api.imports.source import Checkpoint
-from graphql_api.imports.undo import undo_import
+from graphql_api.imports.undo import drop_unused, undo_import
 
 logger = logging.getLogger(__name__)
 
@@ -58,26 +61,47 @@ async def load_file(
         FileProblem: the file as a whole, or from here on, cannot be read.
         Stopped: the job's status is no longer RUNNING.
     """
-    raw = await asyncio.to_thread(file.open)
-    pending: asyncio.Task[SalesBlock | None] | None = None
+    loop = asyncio.get_running_loop()
+    async with _reader_thread() as thread:
+        raw = await loop.run_in_executor(thread, file.open)
+        try:
+            sales_file = await loop.run_in_executor(thread, _open_sales, raw, file)
+            await _load_blocks(connection, sales_file, options, start, thread)
+        finally:
+            await loop.run_in_executor(thread, raw.close)  # when the thread is done with the file
+
+
+@asynccontextmanager
+async def _reader_thread() -> AsyncIterator[Executor]:
+    """One thread for all that is read: each thread that allocates keeps memory of its own."""
+    thread = ThreadPoolExecutor(1, "import-reader")
     try:
-        sales_file = await asyncio.to_thread(_open_sales, raw, file)
-        await connection.execute(
-            "UPDATE import_job SET header = $2 WHERE id = $1", options.import_id, list(sales_file.columns.header)
-        )
-        blocks = sales_file.blocks(start)
-        offset = start.offset if start else 0
-        pending = _read_ahead(blocks)
+        yield thread
+    finally:
+        await asyncio.to_thread(thread.shutdown)
+
+
+async def _load_blocks(
+    connection: asyncpg.Connection,
+    sales_file: SalesFile,
+    options: LoadOptions,
+    start: Checkpoint | None,
+    thread: Executor,
+) -> None:
+    await connection.execute(
+        "UPDATE import_job SET header = $2 WHERE id = $1", options.import_id, list(sales_file.columns.header)
+    )
+    read = partial(asyncio.get_running_loop().run_in_executor, thread, next, sales_file.blocks(start), None)
+    offset = start.offset if start else 0
+    pending: asyncio.Future[SalesBlock | None] = read()
+    try:
         while (block := await pending) is not None:
             bytes_read = sales_file.bytes_read
-            pending = _read_ahead(blocks)
+            pending = read()
             await _persist(connection, block, options, offset, bytes_read)
             offset = block.next.offset
     finally:
-        if pending is not None:
-            # The thread uses the file; it must be done before the file is closed.
-            await asyncio.gather(pending, return_exceptions=True)
-        raw.close()
+        await asyncio.gather(pending, return_exceptions=True)
 
 
 def _open_sales(raw: BinaryIO, file: ImportFile) -> SalesFile:
@@ -88,10 +112,6 @@ def _open_sales(raw: BinaryIO, file: ImportFile) -> SalesFile:
         unpacked_limit=file.unpacked_limit,
         block_bytes=file.block_bytes,
     )
-
-
-def _read_ahead(blocks: Iterator[SalesBlock]) -> asyncio.Task[SalesBlock | None]:
-    return asyncio.create_task(asyncio.to_thread(next, blocks, None))
 
 
 async def _persist(
@@ -124,13 +144,18 @@ async def _retry_races(attempt: Callable[[], Awaitable[None]]) -> None:
 
 async def _hold_job(connection: asyncpg.Connection, options: LoadOptions, offset: int) -> None:
     """Keep the job as it is until the commit; whoever is not at its checkpoint must not write."""
+    # Not FOR UPDATE: an undo that holds the write lock may hand rows over to this job and must not wait for it.
     job = await connection.fetchrow(
-        "SELECT status, next_offset FROM import_job WHERE id = $1 FOR UPDATE", options.import_id
+        "SELECT status, next_offset FROM import_job WHERE id = $1 FOR NO KEY UPDATE", options.import_id
     )
     if job is None or job["status"] != ImportStatus.RUNNING or job["next_offset"] != offset:
         raise Stopped
     if not options.dry_run:
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", WRITE_LOCK)
+        await _hold_write_lock(connection)
+
+
+async def _hold_write_lock(connection: asyncpg.Connection) -> None:
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", WRITE_LOCK)
 
 
 async def _write_rejects(connection: asyncpg.Connection, import_id: int, rejects: list[Reject]) -> None:
@@ -161,12 +186,20 @@ async def _checkpoint(
     )
 
 
+async def complete(connection: asyncpg.Connection, import_id: int, *, is_clean: bool) -> None:
+    """End a job well, in the caller's transaction; `is_clean` when no row was refused."""
+    if not is_clean:
+        await _hold_write_lock(connection)
+        await drop_unused(connection, import_id)
+    await finish(connection, import_id, ImportStatus.COMPLETED)
+
+
 async def take_back(connection: asyncpg.Connection, import_id: int, status: ImportStatus) -> None:
     """Undo what a job wrote and give it its final status, in one transaction."""
 
     async def attempt() -> None:
         async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock($1)", WRITE_LOCK)
+            await _hold_write_lock(connection)
             await undo_import(connection, import_id)
             await finish(connection, import_id, status)
 
@@ -177,5 +210,8 @@ async def finish(connection: asyncpg.Connection, import_id: int, status: ImportS
     """Give a job its final status and drop its working notes."""
     await seen.forget(connection, import_id)
     await connection.execute(
-        "UPDATE import_job SET status = $2, finished_at = now() WHERE id = $1", import_id, status.value
+        "UPDATE import_job SET status = $2::text, finished_at = now(), "
+        "failure = CASE WHEN $2::text = 'REVERTED' THEN NULL ELSE failure END WHERE id = $1",
+        import_id,
+        status.value,
     )

@@ -101,9 +101,14 @@ class SalesValidator:
 
     def _refuse(self, block: RawBlock, index: int, problems: Mapping[Field, ValueProblem]) -> Reject:
         """One reject for all that is wrong with a record, at the first bad column of the file."""
+        fields = [field.strip() for field in self._reader.fields(block, index)]
+        if fields == [*self._header.header]:
+            return self._reader.reject(block, index, RejectCode.REPEATED_HEADER, "Delete this line.")
         first, *others = sorted(problems, key=lambda field: self._header.positions[field])
         hint = problems[first].hint
-        if others:
+        if not any(fields):
+            hint = "The record is empty: delete this line."
+        elif others:
             hint += f" Also check {', '.join(self._header.name_of(field) for field in others)}."
         position = self._header.positions[first]
         return self._reader.reject(block, index, problems[first].code, hint, position=position)

@@ -32,6 +32,8 @@ POINT = re.compile(r"POINT\s*\(\s*(-?\d+(?:\.\d+)?)\s+(-?\d+(?:\.\d+)?)\s*\)", r
 PAIR = re.compile(r"\(\s*(-?\d+(?:\.\d+)?)\s*,\s*(-?\d+(?:\.\d+)?)\s*\)\Z", re.ASCII)
 FLOAT_OF_DIGITS = re.compile(r"(\d+)\.0+", re.ASCII)
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# Marks of direction, joints and blanks of no width: two spellings that look the same must be the same.
+INVISIBLE = re.compile(r"[\u00ad\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 SIXTH_DECIMAL = Decimal("0.000001")
 
 
@@ -42,6 +44,11 @@ class ValueProblem(Exception):  # noqa: N818 - a finding about the data, not a f
         super().__init__(hint)
         self.code = code
         self.hint = hint
+
+
+def strip_text(text: str) -> str:
+    """The text without white space around it and without invisible marks."""
+    return INVISIBLE.sub("", text).strip()
 
 
 def parse_money(text: str) -> int:

@@ -111,7 +111,7 @@ def bucket_end(start: date, bucket: TimeBucket) -> date:
     if bucket is TimeBucket.DAY:
         return start
     if bucket is TimeBucket.WEEK:
-        return start + timedelta(days=WEEK - 1)
+        return start + min(timedelta(days=WEEK - 1), date.max - start)  # the calendar ends on a Friday
     last_month = add_months(start, MONTHS[bucket] - 1)
     return last_month.replace(day=monthrange(last_month.year, last_month.month)[1])
 

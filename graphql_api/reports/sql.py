@@ -20,7 +20,6 @@ from sqlalchemy import (
     and_,
     cast,
     func,
-    literal,
     literal_column,
     null,
     or_,
@@ -135,7 +134,12 @@ def _values(groups: tuple[GroupKey, ...], keys: FromClause, part: Part) -> list[
 
 def _moved(day: ColumnElement[Any], shift: Shift) -> ColumnElement[Any]:
     moved = cast(day + func.make_interval(0, shift.months, 0, shift.days), Date)
-    return func.least(func.greatest(moved, shift.onto.first), shift.onto.last, type_=Date())
+    return func.least(func.greatest(moved, _day(shift.onto.first)), _day(shift.onto.last), type_=Date())
+
+
+def _day(day: date) -> ColumnElement[Any]:
+    """SQL: the day itself; as a parameter, asyncpg sends the first and last days of the calendar as infinities."""
+    return func.make_date(day.year, day.month, day.day, type_=Date())
 
 
 def _sums(sums: Sums, part: Part, parts: tuple[Part, ...], sign: int) -> list[Label[Any]]:
@@ -178,12 +182,11 @@ def _filled(
     """Add every bucket of the range to every combination of the other groups, with sums of zero."""
     position, bucket = next((i, group) for i, group in enumerate(report.groups) if isinstance(group, TimeBucket))
     time = grouped.c[f"g{position}"]
-    start = select(func.min(time)).scalar_subquery() if first is None else bucket_start(bucket, literal(first, Date))
-    end = select(func.max(time)).scalar_subquery() if last is None else literal(last, Date)
-    series = func.generate_series(
-        cast(start, types.TIMESTAMP), cast(end, types.TIMESTAMP), bucket_step(bucket)
-    ).column_valued("start")
-    buckets = select(cast(series, Date).label("bucket")).cte("buckets")
+    start = select(func.min(time)).scalar_subquery() if first is None else bucket_start(bucket, _day(first))
+    end = select(func.max(time)).scalar_subquery() if last is None else _day(last)
+    series = func.generate_series(cast(start, types.TIMESTAMP), cast(end, types.TIMESTAMP), bucket_step(bucket))
+    # One more than may be is enough to refuse; in the select list the function stops at the limit, in FROM it does not.
+    buckets = select(cast(series, Date).label("bucket")).limit(MAX_FILLED_ROWS + 1).cte("buckets")
     rest = [column for column in grouped.c if column.key.startswith("g") and column is not time]
     others = (select(*rest).distinct() if rest else select(literal_column("1").label("all"))).cte("others")
     count = func.count()

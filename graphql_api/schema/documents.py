@@ -28,6 +28,8 @@ MAX_COMMENTS = 1_000
 MAX_CHARACTERS = 200_000
 MAX_ERRORS = 20
 MAX_NESTING = 60
+# More than the largest filter that services take: turning variables into inputs blocks everybody else meanwhile.
+MAX_VARIABLES = 12_000
 CACHED_DOCUMENTS = 500
 RULES = tuple(specified_rules)
 OPENING = {TokenKind.PAREN_L, TokenKind.BRACKET_L, TokenKind.BRACE_L}
@@ -118,10 +120,14 @@ def bad_text(where: str, path: tuple[str, ...]) -> GraphQLError:
 
 
 def check_variables(variables: Mapping[str, Any]) -> None:
-    """Raise a GraphQLError for a text that cannot be stored or for values that nest too deeply."""
+    """Raise a GraphQLError for a text that cannot be stored, and for values too many or nested too deeply."""
     pending: list[tuple[Any, tuple[str, ...]]] = [(value, (name,)) for name, value in variables.items()]
+    seen = 0
     while pending:
         value, path = pending.pop()
+        seen += 1
+        if seen > MAX_VARIABLES:
+            raise too_complex(f"Variables hold at most {MAX_VARIABLES:,} values together. Ask in parts.")
         if isinstance(value, str):
             if not is_storable(value):
                 raise bad_text(f"`${'.'.join(path)}`", path)

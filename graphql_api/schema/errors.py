@@ -5,6 +5,7 @@ import logging
 import strawberry
 from graphql import GraphQLError
 
+from graphql_api.schema.enums import describe
 from graphql_api.services.errors import ErrorCode, ServiceError
 from graphql_api.services.faults import as_service_error
 
@@ -15,6 +16,23 @@ VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 INTERNAL = "INTERNAL_SERVER_ERROR"
 # Failures that a mutation reports as data; the others concern the request as a whole.
 EXPECTED = frozenset({ErrorCode.BAD_USER_INPUT, ErrorCode.NOT_FOUND, ErrorCode.CONFLICT, ErrorCode.PAYLOAD_TOO_LARGE})
+
+
+describe(
+    ErrorCode,
+    "The machine-readable reason of a failure.",
+    {
+        "BAD_USER_INPUT": "A value of the input cannot be used; the message says which and why.",
+        "UNAUTHENTICATED": "You are not signed in, or your session has ended.",
+        "FORBIDDEN": "You are signed in, but may not do this.",
+        "NOT_FOUND": "What you named does not exist or is not visible to you.",
+        "CONFLICT": "The present state does not allow it: read again, then decide.",
+        "PAYLOAD_TOO_LARGE": "The upload is larger than this server takes.",
+        "QUERY_TOO_COMPLEX": "The request asks for more than one answer may hold.",
+        "OPERATION_TIMEOUT": "The answer took too long; ask for less.",
+        "SERVICE_UNAVAILABLE": "A part of the server cannot be reached; try again in a few seconds.",
+    },
+)
 
 
 @strawberry.interface(description="Why a mutation could not do what was asked. Nothing was changed.")

@@ -13,6 +13,7 @@ from strawberry.types.field import StrawberryField
 from strawberry.utils.str_converters import to_camel_case
 
 from graphql_api.database.invoice import InvoiceStatus
+from graphql_api.schema.enums import describe
 from graphql_api.schema.node import key_of
 from graphql_api.services.errors import BadInput
 from graphql_api.services.filters import Where
@@ -24,7 +25,7 @@ AT_LEAST = "This value or more."
 LESS = "Less than this value."
 AT_MOST = "This value or less."
 UNKNOWN = "true: only rows where the value is unknown; false: only rows where it is known."
-ALL_OF = "All of these filters must match."
+ALL_OF = "All of these filters must match. Filters nest at most 10 deep and have at most 200 conditions."
 ANY_OF = "At least one of these filters must match; an empty list matches nothing."
 NONE_OF = "This filter must not match; rows whose value is unknown are kept."
 
@@ -96,6 +97,18 @@ class IdFilter:
 
     eq: strawberry.ID | None = operator(EQUAL)
     in_: list[strawberry.ID] | None = operator(ONE_OF, name="in")
+
+
+describe(
+    InvoiceStatus,
+    "How far an invoice has come.",
+    {
+        "DRAFT": "Being written; counts in no report.",
+        "ISSUED": "Sent to the customer, not yet paid.",
+        "PAID": "Paid in full. Imported sales are paid.",
+        "VOID": "Taken back; counts in no report.",
+    },
+)
 
 
 @strawberry.input(description="Conditions on a yes or no.")

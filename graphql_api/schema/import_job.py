@@ -21,7 +21,7 @@ from graphql_api.schema.context import Info
 from graphql_api.schema.enums import Direction, describe
 from graphql_api.schema.filters import ALL_OF, ANY_OF, NONE_OF, IdFilter, StringFilter, id_filter, operator
 from graphql_api.schema.node import Node, global_id, key_of
-from graphql_api.schema.paging import After, Connection, First, list_connection, list_field, page_request
+from graphql_api.schema.paging import After, Connection, FirstAlone, list_connection, list_field, page_request
 from graphql_api.schema.scalars import BigInt
 from graphql_api.services import import_job
 from graphql_api.services.import_reject import rejects_of
@@ -163,9 +163,9 @@ class Import(Node):
             finished_at=row.finished_at,
         )
 
-    @strawberry.field(description="Why the file could not be read; null unless the status is FAILED.")
+    @strawberry.field(description="Why the import failed, or why taking it back did; null when neither happened.")
     def failure(self) -> ImportFailure | None:
-        """Why the file could not be read."""
+        """Why it failed."""
         if self.row.failure is None:
             return None
         return ImportFailure(**{**self.row.failure, "code": FileProblemCode[self.row.failure["code"]]})
@@ -184,7 +184,7 @@ class Import(Node):
         return [RejectCount(code=code, count=BigInt(count)) for code, count in counts]
 
     @strawberry.field(description="The rejected rows, in the order of the file.")
-    async def rejects(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[ImportReject]:
+    async def rejects(self, info: Info, first: FirstAlone = UNSET, after: After = UNSET) -> Connection[ImportReject]:
         """The rejected rows."""
         query = ListQuery(page=page_request(first, after))
         return await list_connection(info.context, rejects_of(self.row.id), ImportReject.from_row, query)

@@ -51,5 +51,5 @@ def key_of(value: str, type_name: str, argument: str = "id") -> int:
     """
     found, key = parse_global_id(value, argument)
     if found != type_name:
-        raise BadInput(f"This is the id of a {found}; the id of a {type_name} is needed.", path=(argument,))
+        raise BadInput(f"This id belongs to the type {found}; one of the type {type_name} is needed.", path=(argument,))
     return key

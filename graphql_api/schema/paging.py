@@ -21,6 +21,8 @@ First = Annotated[
     int | None,
     strawberry.argument(description="How many from the start, 0 to 100. Without `last` the default is 50."),
 ]
+# Of lists that are only read from the start.
+FirstAlone = Annotated[int | None, strawberry.argument(description="How many, 0 to 100. Default: 50.")]
 After = Annotated[
     Cursor | None, strawberry.argument(description="Only what comes after this cursor: pass an `endCursor`.")
 ]

@@ -5,49 +5,19 @@ from typing import Annotated
 
 import strawberry
 
-from graphql_api.reports.planner import ReportSource
 from graphql_api.reports.question import SalesQuestion
 from graphql_api.schema.context import Info
-from graphql_api.schema.enums import describe
 from graphql_api.schema.filters import to_where
 from graphql_api.schema.paging import PageInfo
+from graphql_api.schema.report_enums import FacetField, ReportSource
 from graphql_api.schema.report_input import ComparePeriod, GroupKey, ReportOrder, SalesHaving
 from graphql_api.schema.report_row import SalesChange, SalesMeasures, SalesReportRow
 from graphql_api.schema.sales_filter import Sales, SalesWhere
 from graphql_api.schema.scalars import BigInt, Cursor
 from graphql_api.services import facet, overview, report
-from graphql_api.services.facet import FacetField
 
 DEFAULT_ROWS = 50
 DEFAULT_FACETS = 20
-
-describe(
-    ReportSource,
-    "Where an answer came from. It is exact and up to date in every case.",
-    {
-        "LIVE": "Added up from the invoice lines.",
-        "ROLLUP": "From sums that are kept up to date.",
-        "MIXED": "Partly from kept sums, partly from invoice lines.",
-    },
-)
-describe(
-    FacetField,
-    "A filter of SalesWhere whose values can be looked up.",
-    {
-        "STORE_NUMBER": "Numbers of stores; found by their first digits or the store's name.",
-        "STORE_NAME": "Names of stores.",
-        "CITY": "Cities.",
-        "ZIP": "Zips.",
-        "COUNTY": "Names of counties.",
-        "COUNTY_NUMBER": "Numbers of counties; found by their first digits or the county's name.",
-        "CATEGORY_NUMBER": "Numbers of categories; found by their first digits or the category's name.",
-        "CATEGORY_NAME": "Names of categories.",
-        "VENDOR_NUMBER": "Numbers of vendors; found by their first digits or the vendor's name.",
-        "VENDOR_NAME": "Names of vendors.",
-        "SKU": "Item numbers; found by their first characters or the product's name.",
-        "PRODUCT_NAME": "Names of products.",
-    },
-)
 
 
 @strawberry.type(description="How an answer came about.")

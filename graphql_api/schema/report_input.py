@@ -6,76 +6,14 @@ from decimal import Decimal
 import strawberry
 from strawberry import UNSET
 
-from graphql_api.reports.dimensions import Dimension, TimeBucket
 from graphql_api.reports.dimensions import GroupKey as Group
-from graphql_api.reports.measures import Measure
 from graphql_api.reports.period import DateRange as Days
-from graphql_api.reports.period import EarlierPeriod
 from graphql_api.reports.question import ComparePeriod as Compared
-from graphql_api.reports.question import OrderValue
 from graphql_api.reports.question import ReportOrder as Order
-from graphql_api.schema.enums import Direction, describe
+from graphql_api.schema.enums import Direction
 from graphql_api.schema.filters import ALL_OF, ANY_OF, AT_LEAST, AT_MOST, EQUAL, GREATER, LESS, NONE_OF, operator
+from graphql_api.schema.report_enums import Dimension, EarlierPeriod, Measure, OrderValue, TimeBucket
 from graphql_api.services.errors import BadInput
-
-describe(
-    Dimension,
-    "A property of a sale to group by. Lines that lack it form a group of their own.",
-    {
-        "CITY": "The city the store was in on the day of the sale; cities of one name are one group.",
-        "COUNTY": "The county the store was in on the day of the sale; one group however it is spelled.",
-        "ZIP": "The zip the store had on the day of the sale.",
-        "STORE": "The store.",
-        "PRODUCT": "The product.",
-        "CATEGORY": "The present category of the product.",
-        "VENDOR": "The present vendor of the product.",
-    },
-)
-describe(
-    TimeBucket,
-    "A stretch of the calendar to group by.",
-    {
-        "DAY": "One day.",
-        "WEEK": "An ISO week, from Monday to Sunday.",
-        "MONTH": "A calendar month.",
-        "QUARTER": "Three months, beginning in January, April, July or October.",
-        "YEAR": "A calendar year.",
-    },
-)
-describe(
-    Measure,
-    "A number of a group, as in SalesMeasures.",
-    {
-        "LINE_COUNT": "How many invoice lines.",
-        "QUANTITY": "Bottles, returns taken off.",
-        "REVENUE": "What customers paid.",
-        "COST": "What the bottles had cost.",
-        "PROFIT": "Revenue less cost.",
-        "MARGIN": "Profit divided by revenue.",
-        "AVERAGE_PRICE": "Revenue divided by quantity.",
-        "VOLUME_LITERS": "Litres.",
-    },
-)
-describe(
-    EarlierPeriod,
-    "An earlier period that follows from the dates of `where`.",
-    {
-        "PREVIOUS_PERIOD": (
-            "The period that ends the day before: as many whole months when the dates are whole months (all of "
-            "March is compared with all of February), else as many days. Needs both ends of the dates."
-        ),
-        "PREVIOUS_YEAR": "The same dates a year before.",
-    },
-)
-describe(
-    OrderValue,
-    "Which value of a measure decides the order.",
-    {
-        "CURRENT": "The value in the period asked for.",
-        "BEFORE": "The value in the period of `compareTo`.",
-        "CHANGE": "CURRENT less BEFORE: descending puts what grew most first.",
-    },
-)
 
 
 @strawberry.input(

@@ -2,22 +2,21 @@
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 
 import strawberry
 from strawberry import UNSET
 
 from graphql_api.reports import measures as numbers
-from graphql_api.reports.dimensions import Dimension, TimeBucket
-from graphql_api.reports.measures import Measure
 from graphql_api.reports.period import bucket_end, bucket_label
 from graphql_api.reports.question import SalesQuestion
 from graphql_api.schema.category import Category, load_category
 from graphql_api.schema.context import Info
 from graphql_api.schema.invoice import InvoiceLine
-from graphql_api.schema.paging import After, Connection, First, connect, page_request
+from graphql_api.schema.paging import After, Connection, FirstAlone, connect, page_request
 from graphql_api.schema.place import City, County, load_county
 from graphql_api.schema.product import Product, load_product
+from graphql_api.schema.report_enums import Dimension, Measure, TimeBucket
 from graphql_api.schema.scalars import BigInt, Cursor
 from graphql_api.schema.store import Store, load_store
 from graphql_api.schema.vendor import Vendor, load_vendor
@@ -59,7 +58,8 @@ class SalesMeasures:
 
 
 def _exact(sums: numbers.SalesMeasures, measure: Measure) -> Decimal:
-    return sums.value(measure) or Decimal(0)
+    """A measure that is never undefined; `or` would lose the digits of 0.00."""
+    return cast("Decimal", sums.value(measure))
 
 
 @strawberry.type(description="How one number moved from the earlier period to the one asked for.")
@@ -206,7 +206,7 @@ class SalesReportRow:
         return await load_vendor(info, self._value(Dimension.VENDOR))
 
     @strawberry.field(description="The invoice lines that `measures` adds up, the latest first. One statement a row.")
-    async def lines(self, info: Info, first: First = UNSET, after: After = UNSET) -> Connection[InvoiceLine]:
+    async def lines(self, info: Info, first: FirstAlone = UNSET, after: After = UNSET) -> Connection[InvoiceLine]:
         """The invoice lines of the group."""
         async with info.context.database.read() as session:
             page = await report_lines(session, self.question, self.row.values, page_request(first, after))

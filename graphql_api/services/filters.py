@@ -22,6 +22,9 @@ Column = SQLCoreOperations[Any]
 
 MAX_LIST = 1_000
 MAX_DEPTH = 10
+# Every condition is SQL of its own, and PostgreSQL takes 32,767 values in one statement.
+MAX_CONDITIONS = 200
+MAX_VALUES = 10_000
 LIKE_SPECIAL = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
 
 
@@ -93,7 +96,10 @@ def _operator(column: Column, name: str, value: Any, normalise: Callable[[Any], 
         return TESTS[name](column, value)
     if name not in COMPARISONS:
         raise BadInput(f"There is no operator `{name}`.", path=(name,))
-    stored = [normalise(item) for item in value] if name == "in" else normalise(value)
+    try:
+        stored = [normalise(item) for item in value] if name == "in" else normalise(value)
+    except BadInput as error:
+        raise BadInput(error.message, path=(name, *error.path)) from None
     return COMPARISONS[name](column, stored)
 
 
@@ -102,12 +108,36 @@ def condition(where: Where | None, fields: Mapping[str, FilterField], *, depth: 
 
     Raises:
         BadInput: for a field or operator that does not exist, with the path to it.
-        TooComplex: when `and`/`or`/`not` nest deeper than `MAX_DEPTH`, or an `in` is too long.
+        TooComplex: when `and`/`or`/`not` nest deeper than `MAX_DEPTH`, an `in` is too long, or it is too much in all.
     """
     if depth > MAX_DEPTH:
         raise TooComplex(f"Filters nest at most {MAX_DEPTH} deep.")
+    if depth == 0:
+        _check_size(where)
     parts = [_part(name, value, fields, depth) for name, value in (where or {}).items() if value is not None]
     return and_(true(), *parts)
+
+
+def _check_size(where: Any) -> None:
+    """Refuse more conditions, or more values of all `in` together, than one statement can hold."""
+    conditions = values = 0
+    pending = [where]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, Mapping):
+            pending.extend(item.values())
+        elif isinstance(item, list) and item and isinstance(item[0], Mapping):
+            pending.extend(item)
+        elif item is not None:
+            conditions += 1
+            values += len(item) if isinstance(item, list) else 1
+    if conditions > MAX_CONDITIONS:
+        raise TooComplex(
+            f"A filter has at most {MAX_CONDITIONS} conditions; this one has {conditions:,}. "
+            "To look for many values of one field, give them to `in`."
+        )
+    if values > MAX_VALUES:
+        raise TooComplex(f"A filter has at most {MAX_VALUES:,} values in all; this one has {values:,}. Ask in parts.")
 
 
 def _part(name: str, value: Any, fields: Mapping[str, FilterField], depth: int) -> ColumnElement[bool]:

@@ -18,7 +18,8 @@ from graphql_api.services.filters import column_filter, escape_like
 from graphql_api.services.import_job import import_by_id
 from graphql_api.services.listing import Listing, Sort
 
-REJECT_BATCH = 5_000
+# A refused row may be a mebibyte long, so few of them are held at once.
+REJECT_PART = 100
 
 
 def rejects_of(import_id: int) -> Listing[ImportRejectRow]:
@@ -66,29 +67,33 @@ async def rejects_csv(database: Database, import_id: int) -> AsyncIterator[bytes
 
 
 async def _reject_rows(database: Database, import_id: int, header: list[str]) -> AsyncIterator[bytes]:
-    yield _csv([[*header, *REASON_HEADERS]])
-    after = 0
-    async with database.read() as session:
-        while rejects := await _rejects_after(session, import_id, after):
-            yield _csv(_reject_row(reject, len(header)) for reject in rejects)
-            after = rejects[-1].record
-
-
-async def _rejects_after(session: AsyncSession, import_id: int, after: int) -> list[ImportRejectRow]:
+    shape = _Shape(header)
+    yield _csv([[*shape.header, *REASON_HEADERS]])
     statement = (
         select(ImportRejectRow)
-        .where(col(ImportRejectRow.import_id) == import_id, col(ImportRejectRow.record) > after)
+        .where(col(ImportRejectRow.import_id) == import_id)
         .order_by(col(ImportRejectRow.record))
-        .limit(REJECT_BATCH)
+        .execution_options(yield_per=REJECT_PART)
     )
-    return list((await session.scalars(statement)).all())
+    async with database.read() as session:
+        async for rejects in (await session.stream_scalars(statement)).partitions():
+            yield _csv(shape.row(reject) for reject in rejects)
+            session.expunge_all()
 
 
-def _reject_row(reject: ImportRejectRow, width: int) -> list[Any]:
-    """The original cells padded to the header, the reasons, and cells for which there was no column."""
-    cells = reject.fields[:width] + [""] * (width - len(reject.fields))
-    reasons = [reject.line, reject.column or "", reject.code, reject.value or "", reject.hint]
-    return [*cells, *reasons, *reject.fields[width:]]
+class _Shape:
+    """The columns of a file of rejects: those of the imported file, less the reasons of an earlier import."""
+
+    def __init__(self, header: list[str]) -> None:
+        self._width = len(header)
+        self._kept = [position for position, name in enumerate(header) if name not in REASON_HEADERS]
+        self.header = [header[position] for position in self._kept]
+
+    def row(self, reject: ImportRejectRow) -> list[Any]:
+        """The original cells padded to the header, the reasons, and cells for which there was no column."""
+        padded = reject.fields + [""] * (self._width - len(reject.fields))
+        reasons = [reject.line, reject.column or "", reject.code, reject.value or "", reject.hint]
+        return [*(padded[position] for position in self._kept), *reasons, *reject.fields[self._width :]]
 
 
 def _csv(rows: Iterable[list[Any]]) -> bytes:

@@ -3,25 +3,49 @@
 import asyncio
 import json
 import logging
+import uuid
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from typing import BinaryIO
 
 import asyncpg
+from sqlalchemy import text
 
 from graphql_api.database.engine import Database
 from graphql_api.database.import_job import ImportMode, ImportStatus, RejectPolicy
 from graphql_api.imports.loader import LoadOptions
-from graphql_api.imports.rejects import FileProblem
-from graphql_api.imports.run import ImportFile, Stopped, finish, load_file, take_back
+from graphql_api.imports.rejects import FileProblem, FileProblemCode
+from graphql_api.imports.run import ImportFile, Stopped, complete, finish, load_file, take_back
 from graphql_api.imports.source import Checkpoint
+from graphql_api.services.import_job import IMPORT_JOB
 from graphql_api.services.storage import FileStorage
+from graphql_api.services.unit_of_work import unit_of_work
 
 logger = logging.getLogger(__name__)
 
 # First key of the two-part advisory lock that a worker holds while it runs a job; the second is the job's id.
 RUN_LOCK = 7_301
 BLOCK_BYTES = 4 << 20
+# A job that fails this often in one process, each time for a reason nobody foresaw, is given up.
+ATTEMPTS = 6
+# What passes without anybody's doing. Nothing can be written down about a job while it lasts, either.
+OUTAGES = (
+    ConnectionError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+UNFINISHED = "QUEUED", "RUNNING", "CANCELLING", "REVERTING"
+LOST_JOBS = text(
+    "SELECT id FROM import_job j WHERE status = ANY(:unfinished) AND NOT EXISTS (SELECT FROM jobs.pgqueuer q "
+    "WHERE q.entrypoint = :entrypoint AND q.payload = convert_to(j.id::text, 'UTF8') "
+    "AND q.status IN ('queued', 'picked')) ORDER BY id"
+)
 
 
 class Busy(Exception):  # noqa: N818 - a turn of events, not a fault
@@ -36,15 +60,36 @@ class ImportRunner:
     storage: FileStorage
     unpacked_limit: int
     block_bytes: int = BLOCK_BYTES
+    attempts: int = ATTEMPTS
+    _failures: Counter[int] = field(default_factory=Counter, init=False, repr=False)
 
     async def run(self, import_id: int) -> None:
         """Bring a job to a final status; running a finished job again does nothing.
 
         Raises:
             Busy: another worker holds the job; ask again later.
+            Exception: something unforeseen, at most `attempts` - 1 times; then the job ends.
         """
         async with self.database.dedicated() as connection, _sole_runner(connection, import_id):
-            await self._advance(connection, import_id)
+            try:
+                await self._advance(connection, import_id)
+            except OUTAGES:
+                raise
+            except Exception as error:
+                self._failures[import_id] += 1
+                if self._failures[import_id] < self.attempts:
+                    raise
+                await _give_up(connection, import_id, error)
+            self._failures.pop(import_id, None)
+
+    async def adopt_lost_jobs(self) -> list[int]:
+        """Queue the unfinished jobs that no entry of the queue leads to any more; their ids."""
+        async with unit_of_work(self.database) as work:
+            lost = await work.session.scalars(LOST_JOBS, {"unfinished": list(UNFINISHED), "entrypoint": IMPORT_JOB})
+            ids = list(lost)
+            for import_id in ids:
+                await work.enqueue(IMPORT_JOB, str(import_id).encode())
+        return ids
 
     async def _advance(self, connection: asyncpg.Connection, import_id: int) -> None:
         """Step from state to state until one is final."""
@@ -84,25 +129,34 @@ class ImportRunner:
         await self._conclude(connection, job["id"], checking=checking)
 
     def _file(self, job: asyncpg.Record) -> ImportFile:
-        key = job["storage_key"]
         return ImportFile(
-            open=lambda: self.storage.open(key),
+            open=partial(self._open, job["storage_key"]),
             sha256=job["sha256"],
             mapping=json.loads(job["mapping"]),
             unpacked_limit=self.unpacked_limit,
             block_bytes=self.block_bytes,
         )
 
+    def _open(self, key: str) -> BinaryIO:
+        try:
+            return self.storage.open(key)
+        except FileNotFoundError as error:
+            raise FileProblem(
+                FileProblemCode.FILE_MISSING,
+                "The stored file is gone.",
+                "Send the file again as a new import; what is already there will not be imported twice.",
+            ) from error
+
     async def _conclude(self, connection: asyncpg.Connection, import_id: int, *, checking: bool) -> None:
         async with connection.transaction():
-            job = await _job(connection, "SELECT * FROM import_job WHERE id = $1 FOR UPDATE", import_id)
+            job = await _job(connection, "SELECT * FROM import_job WHERE id = $1 FOR NO KEY UPDATE", import_id)
             if job["status"] != ImportStatus.RUNNING:
                 return
             refused = job["on_error"] == RejectPolicy.REJECT_ALL and job["rows_rejected"]
             if not refused and checking and not job["dry_run"]:
                 await _begin_again(connection, import_id)
             elif not refused:
-                await finish(connection, import_id, ImportStatus.COMPLETED)
+                await complete(connection, import_id, is_clean=not job["rows_rejected"])
         if refused:
             await take_back(connection, import_id, ImportStatus.REFUSED)
 
@@ -132,6 +186,17 @@ async def _begin_again(connection: asyncpg.Connection, import_id: int) -> None:
 
 async def _fail(connection: asyncpg.Connection, import_id: int, problem: FileProblem) -> None:
     """Note what is wrong with the file and leave nothing of it behind."""
+    await _note_failure(connection, import_id, problem)
+    await take_back(connection, import_id, ImportStatus.FAILED)
+
+
+async def _keep(connection: asyncpg.Connection, import_id: int, problem: FileProblem) -> None:
+    """An import that cannot be taken back is as it was before."""
+    await _note_failure(connection, import_id, problem)
+    await finish(connection, import_id, ImportStatus.COMPLETED)
+
+
+async def _note_failure(connection: asyncpg.Connection, import_id: int, problem: FileProblem) -> None:
     failure = {
         "code": problem.code.value,
         "message": problem.message,
@@ -140,7 +205,25 @@ async def _fail(connection: asyncpg.Connection, import_id: int, problem: FilePro
         "column": problem.column,
     }
     await connection.execute("UPDATE import_job SET failure = $2 WHERE id = $1", import_id, json.dumps(failure))
-    await take_back(connection, import_id, ImportStatus.FAILED)
+
+
+async def _give_up(connection: asyncpg.Connection, import_id: int, error: Exception) -> None:
+    """End a job that fails every time, leaving nothing of it, and tell the user what to report."""
+    reference = uuid.uuid4().hex
+    logger.error("Import %d is given up, reference %s", import_id, reference, exc_info=error)
+    problem = FileProblem(
+        FileProblemCode.INTERNAL_ERROR,
+        f"Something went wrong on our side, again and again. Reference: {reference}.",
+        "Report the reference to whoever runs this server; the log has the cause under it.",
+    )
+    job = await _job(connection, "SELECT * FROM import_job WHERE id = $1", import_id)
+    match ImportStatus(job["status"]):
+        case ImportStatus.RUNNING:
+            await _fail(connection, import_id, problem)
+        case ImportStatus.REVERTING:
+            await _keep(connection, import_id, problem)
+        case _:  # taking back a cancelled import is tried for ever: half an import must not stay
+            raise error
 
 
 @asynccontextmanager

@@ -89,7 +89,7 @@ async def sales_report(session: AsyncSession, question: SalesQuestion) -> SalesR
     found = result.mappings().all()
     if found[0]["size"] > MAX_FILLED_ROWS:
         raise TooComplex(
-            f"Filling the gaps makes {found[0]['size']} rows; at most {MAX_FILLED_ROWS} are possible. "
+            f"Filling the gaps makes more than {MAX_FILLED_ROWS:,} rows. "
             "Shorten the period, take a coarser time bucket or fewer groups.",
             path=("gapFill",),
         )

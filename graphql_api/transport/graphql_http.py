@@ -26,6 +26,7 @@ from graphql_api.transport.problems import JSON, RequestRefused, refusal_respons
 from graphql_api.transport.uploads import received_upload
 
 MULTIPART = "multipart/form-data"
+NAMELESS = "Name one of the document's operations in `operationName`; fragments alone do nothing."
 READS = frozenset({OperationType.QUERY})
 READS_AND_WRITES = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
@@ -122,7 +123,7 @@ def _not_allowed(kind: OperationType) -> RequestRefused:
 
 def _unknown_operation(request: GraphQLRequest) -> dict[str, Any]:
     wanted = request.operation_name
-    message = f'The document has no operation "{wanted}".' if wanted else "Say which operation by `operationName`."
+    message = f'The document has no operation "{wanted}".' if wanted else NAMELESS
     return {"message": message, "extensions": {"code": VALIDATION_FAILED}}
 
 

@@ -107,6 +107,18 @@ async def test_a_cancelled_import_is_taken_back_by_the_next_worker(case: ImportC
     assert await case.books() == []
 
 
+async def test_a_job_that_the_queue_has_lost_is_taken_up_when_a_worker_starts(case: ImportCase) -> None:
+    import_id = await case.start(awkward_file())
+    async with case.database.dedicated() as connection:
+        await connection.execute("DELETE FROM jobs.pgqueuer")
+    worker = await start_worker(case)
+    try:
+        await until_ended(case, import_id)
+    finally:
+        await kill(worker)
+    assert (await case.job(import_id)).status is ImportStatus.COMPLETED
+
+
 async def test_two_workers_import_overlapping_files_at_once(case: ImportCase) -> None:
     rows = many_sales(4_000)
     first, second = sales_csv(rows[:3_000]), sales_csv(rows[1_000:])

@@ -102,6 +102,18 @@ async def test_values_may_not_nest_without_end(client: Client) -> None:
     assert (await client.execute_raw(document, where={"not": {"not": {}}})).codes == []
 
 
+async def test_values_may_not_be_too_many(client: Client) -> None:
+    document = "query ($where: StoreWhere) { stores(where: $where) { totalCount } }"
+    many = {"or": [{"number": {"eq": number}} for number in range(20_000)]}
+
+    refused = await client.execute_raw(document, where=many)
+
+    assert refused.codes == ["QUERY_TOO_COMPLEX"]
+    assert "12,000" in refused.errors[0]["message"]
+    numbers = {"and": [{"number": {"in": list(range(1_000))}}] * 10}
+    assert (await client.execute_raw(document, where=numbers)).codes == []
+
+
 async def test_filters_may_not_nest_deeper_than_services_allow(client: Client) -> None:
     document = "{ stores(where: " + "{not: " * 12 + "{}" + "}" * 12 + ") { totalCount } }"
 

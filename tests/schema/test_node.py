@@ -58,7 +58,7 @@ def test_garbage_is_no_id(value: str) -> None:
 
 
 async def test_the_id_of_something_else_is_refused_by_name(client: Client) -> None:
-    with pytest.raises(BadInput, match="id of a Vendor; the id of a Store"):
+    with pytest.raises(BadInput, match="type Vendor; one of the type Store"):
         key_of(global_id("Vendor", 1), "Store")
 
     response = await client.execute_raw(NODE, id=base64.b64encode(b"Planet:1").decode())

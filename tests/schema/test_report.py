@@ -203,6 +203,21 @@ async def test_absent_and_null_arguments_are_the_same(database: Database, client
     assert data["salesReport"] == {"grandTotal": {"revenue": "32.00"}, "others": None}
 
 
+async def test_amounts_of_nothing_have_their_digits_too(client: Client) -> None:
+    data = await client.execute(
+        "{ salesReport(groupBy: []) { grandTotal { revenue cost profit volumeLiters margin quantity } } }"
+    )
+
+    assert data["salesReport"]["grandTotal"] == {
+        "revenue": "0.00",
+        "cost": "0.00",
+        "profit": "0.00",
+        "volumeLiters": "0.000",
+        "margin": None,
+        "quantity": 0,
+    }
+
+
 async def test_facets_complete_what_is_typed(database: Database, client: Client) -> None:
     await create_sales(database)
 

@@ -1,6 +1,9 @@
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from graphql import (
     GraphQLEnumType,
     GraphQLInputObjectType,
@@ -61,3 +64,12 @@ def test_lists_have_the_names_clients_expect() -> None:
     for noun in ("Store", "Product", "Vendor", "Category", "County", "City", "Invoice", "InvoiceLine"):
         assert f"type {noun}Connection " in sdl
         assert f"type {noun}Edge " in sdl
+
+
+@pytest.mark.parametrize("module", ["errors", "filters", "report_row", "report_input", "import_mutation", "enums"])
+def test_the_schema_does_not_depend_on_what_is_imported_first(module: str) -> None:
+    script = (
+        f"import graphql_api.schema.{module}; from graphql_api.schema.root import print_sdl; print(print_sdl(), end='')"
+    )
+    output = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True).stdout
+    assert output == print_sdl()

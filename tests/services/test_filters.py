@@ -4,7 +4,15 @@ from sqlmodel import col
 
 from graphql_api.database.place import CountyRow
 from graphql_api.services.errors import BadInput, TooComplex
-from graphql_api.services.filters import MAX_DEPTH, MAX_LIST, Where, column_filter, condition
+from graphql_api.services.filters import (
+    MAX_CONDITIONS,
+    MAX_DEPTH,
+    MAX_LIST,
+    MAX_VALUES,
+    Where,
+    column_filter,
+    condition,
+)
 
 FIELDS = {"number": column_filter(col(CountyRow.number)), "name": column_filter(col(CountyRow.name), str.upper)}
 
@@ -61,3 +69,21 @@ def test_size_is_limited() -> None:
     with pytest.raises(TooComplex) as caught:
         sql({"number": {"in": list(range(MAX_LIST + 1))}})
     assert caught.value.path == ("number", "in")
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"or": [{"number": {"eq": number}} for number in range(MAX_CONDITIONS + 1)]},
+        {"and": [{"number": {"in": list(range(MAX_LIST))}}] * (MAX_VALUES // MAX_LIST + 1)},
+    ],
+    ids=["conditions", "values"],
+)
+def test_small_parts_do_not_add_up_to_something_large(where: Where) -> None:
+    with pytest.raises(TooComplex, match="at most"):
+        sql(where)
+
+
+def test_the_largest_filter_is_accepted() -> None:
+    assert sql({"or": [{"number": {"eq": number}} for number in range(MAX_CONDITIONS)]})
+    assert sql({"and": [{"number": {"in": list(range(MAX_LIST))}}] * (MAX_VALUES // MAX_LIST)})

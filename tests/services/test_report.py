@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 import pytest
@@ -283,6 +284,41 @@ async def test_filling_too_many_gaps_is_refused_with_the_way_out(database: Datab
         await ask(database, SalesQuestion(where=long, group_by=(TimeBucket.DAY,), gap_fill=True))
 
     assert caught.value.path == ("gapFill",)
+
+
+@pytest.mark.parametrize("bucket", TimeBucket)
+async def test_the_ends_of_the_calendar_are_days_as_any_other(database: Database, bucket: TimeBucket) -> None:
+    await create_sales(database)
+
+    for first, last in ((date(9999, 12, 1), date.max), (date.min, date(1, 1, 31))):
+        dates = {"gte": first, "lte": last}
+        report = await ask(database, SalesQuestion(where={"date": dates}, group_by=(bucket,), gap_fill=True))
+        assert report.total_groups == {TimeBucket.DAY: 31, TimeBucket.WEEK: 5}.get(bucket, 1)
+
+    for dates in ({"gte": date.min}, {"lte": date.max}, {"gte": date.min, "lte": date.max}):
+        question = SalesQuestion(where={"date": dates}, group_by=(bucket,), gap_fill=True)
+        if bucket is TimeBucket.YEAR:
+            assert (await ask(database, question)).grand_total.line_count == 3
+        elif bucket in {TimeBucket.DAY, TimeBucket.WEEK}:
+            with pytest.raises(TooComplex, match="coarser"):
+                await ask(database, question)
+
+
+@pytest.mark.parametrize("bucket", TimeBucket)
+async def test_periods_at_the_ends_of_the_calendar_can_be_compared(database: Database, bucket: TimeBucket) -> None:
+    await create_sales(database)
+    ranges = [
+        DateRange(date.min, date(1, 12, 31)),
+        DateRange(date(9999, 1, 1), date.max),
+        DateRange(date.min, date.max),
+    ]
+
+    for present, compared in product(ranges, ranges):
+        where = {"date": {"gte": present.first, "lte": present.last}}
+        report = await ask(database, SalesQuestion(where=where, group_by=(bucket,), compare_to=compared))
+
+        before = [row.before.line_count for row in report.rows if row.before]
+        assert sum(before) == (3 if compared == ranges[-1] else 0)
 
 
 async def test_weeks_begin_on_monday_even_over_the_end_of_a_year(database: Database) -> None:

@@ -56,6 +56,7 @@ def test_the_alignment(before: DateRange, present: DateRange, bucket: TimeBucket
     [
         (TimeBucket.DAY, "2019-04-24", "2019-04-24", "2019-04-24"),
         (TimeBucket.WEEK, "2024-12-30", "2025-01-05", "2025-W01"),
+        (TimeBucket.WEEK, "9999-12-27", "9999-12-31", "9999-W52"),
         (TimeBucket.MONTH, "2024-02-01", "2024-02-29", "2024-02"),
         (TimeBucket.QUARTER, "2019-10-01", "2019-12-31", "2019-Q4"),
         (TimeBucket.YEAR, "2019-01-01", "2019-12-31", "2019"),

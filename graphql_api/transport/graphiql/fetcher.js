@@ -15,10 +15,16 @@ async function fetchJson(url, request) {
 }
 
 // Queries and mutations are posted; a subscription opens a WebSocket with the headers as connection parameters.
-export const fetcher = createGraphiQLFetcher({
+const send = createGraphiQLFetcher({
   url: endpoint.href,
   subscriptionUrl: socket.href,
   headers: { 'GraphQL-Require-Preflight': '1' },
   enableIncrementalDelivery: false,
   fetch: fetchJson,
 });
+
+// Just after a change of tabs GraphiQL still gives the name of the other tab's operation; without it the only one runs.
+export function fetcher({ operationName, ...request }, options) {
+  const isNamed = new RegExp(`\\b${operationName}\\b`).test(request.query);
+  return send(isNamed ? { operationName, ...request } : request, options);
+}
