@@ -101,7 +101,16 @@ async def run_import(url: str, folder: str, path: Path) -> tuple[float, int]:
 
 def _measured(url: str, folder: str, path: Path, results: "multiprocessing.Queue[tuple[float, int, float]]") -> None:
     seconds, rows = asyncio.run(run_import(url, folder, path))
-    results.put((seconds, rows, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    results.put((seconds, rows, peak_memory()))
+
+
+def peak_memory() -> float:
+    """MiB that this process has held at most. On Linux `ru_maxrss` would count the parent before exec as well."""
+    status = Path("/proc/self/status")
+    if not status.exists():
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    (peak,) = (line.split()[1] for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+    return int(peak) / 1024
 
 
 def import_in_own_process(url: str, folder: str, path: Path) -> tuple[float, int, float]:

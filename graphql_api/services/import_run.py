@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 # First key of the two-part advisory lock that a worker holds while it runs a job; the second is the job's id.
 RUN_LOCK = 7_301
-BLOCK_BYTES = 4 << 20
+BLOCK_BYTES = 8 << 20
 # A job that fails this often in one process, each time for a reason nobody foresaw, is given up.
 ATTEMPTS = 6
 # What passes without anybody's doing. Nothing can be written down about a job while it lasts, either.
