@@ -14,6 +14,7 @@ import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
 from graphql_api.imports.columns import ColumnMap, Field
+from graphql_api.imports.memory import give_memory_back
 from graphql_api.imports.record_reader import RecordReader
 from graphql_api.imports.records import NEWLINE, RETURN
 from graphql_api.imports.rejects import Reject
@@ -25,8 +26,7 @@ FIRST_OF_LONG_CHARACTER = 0x80
 
 Positions = NDArray[np.int64]
 
-# Arrow's own allocator is no faster here and keeps some 60 MB per process for later.
-pa.set_memory_pool(pa.system_memory_pool())
+give_memory_back()
 
 
 @dataclass(frozen=True)
