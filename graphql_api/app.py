@@ -18,12 +18,15 @@ from starlette.routing import Route
 
 from graphql_api.config import Settings, SettingsError, load_settings
 from graphql_api.database.engine import Database
-from graphql_api.schema.context import Context
+from graphql_api.schema.context import Services
 from graphql_api.schema.root import build_schema
+from graphql_api.services.authentication import Authentication
 from graphql_api.services.errors import ErrorCode
 from graphql_api.services.import_run import ImportRunner
+from graphql_api.services.noticeboard import Noticeboard
 from graphql_api.services.readiness import Readiness
 from graphql_api.services.storage import FileStorage
+from graphql_api.services.throttle import Throttle
 from graphql_api.transport.boundary import RequestBoundary
 from graphql_api.transport.files import Downloads
 from graphql_api.transport.graphiql_page import graphiql_routes
@@ -48,11 +51,12 @@ def create_app(settings: Settings) -> Starlette:
     storage = create_storage(settings)
     redis = create_redis(settings)
     worker = create_worker(settings, database, storage) if settings.worker_in_server else None
+    services = create_services(settings, database, storage, redis)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         try:
-            async with running(worker):
+            async with listening(services.noticeboard), running(worker):
                 yield
         finally:
             await redis.aclose()
@@ -60,7 +64,7 @@ def create_app(settings: Settings) -> Starlette:
 
     endpoint = GraphQLEndpoint(
         schema=build_schema(),
-        create_context=lambda request_id: Context(database, storage, settings.upload_limit_bytes, request_id),
+        services=services,
         upload_limit=settings.upload_limit_bytes,
         upload_folder=_upload_folder(settings),
     )
@@ -118,9 +122,33 @@ def create_storage(settings: Settings) -> FileStorage:
     return FileStorage(settings.storage)
 
 
+def create_services(settings: Settings, database: Database, storage: FileStorage, redis: Redis) -> Services:
+    """What all operations of this process share."""
+    noticeboard = Noticeboard(database.url)
+    return Services(
+        database=database,
+        storage=storage,
+        upload_limit=settings.upload_limit_bytes,
+        authentication=Authentication(database, noticeboard),
+        noticeboard=noticeboard,
+        throttle=Throttle(redis),
+    )
+
+
 def create_worker(settings: Settings, database: Database, storage: FileStorage) -> Worker:
     """A worker that runs every kind of job."""
     return Worker(database.url, ImportRunner(database, storage, settings.unpacked_limit_bytes))
+
+
+@asynccontextmanager
+async def listening(noticeboard: Noticeboard) -> AsyncIterator[None]:
+    """Hear notices for as long as the block lasts."""
+    task = asyncio.create_task(noticeboard.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """The settings, from the environment, `.env`, or the command line; `app` and `cli` alone read them."""
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from dotenv.parser import Binding, parse_stream
+from email_validator import EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -20,6 +22,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SECRET_KEY_LENGTH = 32
+# a random key of that length has more different characters; `changeme` repeated has not
+SECRET_KEY_VARIETY = 10
 NEAR_MISS_RATIO = 0.9
 # other programs read variables that look like these, so a near miss proves nothing
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
@@ -62,9 +66,32 @@ def _check_storage_url(url: str) -> str:
 
 
 def _check_secret_key(key: SecretStr) -> SecretStr:
-    if len(key.get_secret_value()) < SECRET_KEY_LENGTH:
+    text = key.get_secret_value()
+    if len(text) < SECRET_KEY_LENGTH:
         raise ValueError(f"must have at least {SECRET_KEY_LENGTH} characters; `openssl rand -hex 32` makes one")
+    if len(set(text)) < SECRET_KEY_VARIETY:
+        raise ValueError("is too easy to guess; `openssl rand -hex 32` makes a good one")
     return key
+
+
+def _check_smtp_url(url: str) -> str:
+    if not _split_url(url, ("smtp", "smtps")).hostname:
+        raise ValueError("names no server; write smtp://user:password@host:587")
+    return url
+
+
+def _check_address(address: str) -> str:
+    try:
+        return validate_email(address, check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f"is not an e-mail address: {error}") from None
+
+
+def _check_network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError("must hold addresses or networks such as 10.0.0.0/8") from None
 
 
 def _check_origin(origin: str) -> str:
@@ -84,6 +111,8 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+SecretKey = Annotated[SecretStr, AfterValidator(_check_secret_key)]
+Network = Annotated[str, AfterValidator(_check_network)]
 Origin = Annotated[str, AfterValidator(_check_origin)]
 
 
@@ -115,9 +144,23 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", min_length=1, description="The address to listen on; 0.0.0.0 is all.")
     port: int = Field(default=8000, ge=0, le=65535, description="The TCP port to listen on; 0 picks a free one.")
-    secret_key: Annotated[SecretStr, AfterValidator(_check_secret_key)] | None = Field(
+    secret_key: SecretKey | None = Field(
         default=None,
-        description="The key that signs tokens, at least 32 characters, the same in every process.",
+        description="The key that signs tokens, at least 32 characters, the same in every process. Default: one of our "
+        "own, in DATA_DIR.",
+    )
+    previous_secret_keys: Annotated[tuple[SecretKey, ...], NoDecode, BeforeValidator(_split_list)] = Field(
+        default=(),
+        description="Keys that SECRET_KEY has replaced, separated by commas: what they signed stays valid.",
+    )
+    smtp_url: Annotated[str, AfterValidator(_check_smtp_url)] | None = Field(
+        default=None,
+        repr=False,
+        description="The mail server: smtp://user:password@host:587 or smtps://host:465. Default: mails go to "
+        "DATA_DIR/mail.",
+    )
+    mail_from: Annotated[str, AfterValidator(_check_address)] = Field(
+        default="no-reply@graphql-api.test", description="The address that mails come from."
     )
     storage_url: Annotated[str, AfterValidator(_check_storage_url)] | None = Field(
         default=None,
@@ -148,6 +191,10 @@ class Settings(BaseSettings):
     )
     cors_origins: Annotated[tuple[Origin, ...], BeforeValidator(_split_list), NoDecode] = Field(
         default=(), description="Web origins that browsers may call from, separated by commas."
+    )
+    trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_split_list), NoDecode] = Field(
+        default=(),
+        description="Addresses of proxies in front, separated by commas; their X-Forwarded-For is believed.",
     )
     database_pool_size: int = Field(
         default=10, ge=1, le=1000, description="Database connections that one process keeps open."

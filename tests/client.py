@@ -5,10 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graphql_api.database.engine import Database
-from graphql_api.schema.context import Context
-from graphql_api.schema.permissions import Viewer
+from graphql_api.database.user import Role
+from graphql_api.schema.context import Context, Origin, Services
 from graphql_api.schema.root import ApiSchema
+from graphql_api.services.authentication import Authentication
+from graphql_api.services.noticeboard import Noticeboard
+from graphql_api.services.policy import Viewer
 from graphql_api.services.storage import FileStorage
+from graphql_api.services.throttle import Throttle
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,32 @@ class Client:
         return await self.send(document, variables)
 
 
-def schema_client(schema: ApiSchema, database: Database, storage: FileStorage, viewer: Viewer | None = None) -> Client:
+ADMIN = Viewer(user_id=1, role=Role.ADMIN, session_id=1)
+
+
+def create_services(database: Database, storage: FileStorage) -> Services:
+    """What operations share; no notices are heard, and attempts are counted in this process alone."""
+    noticeboard = Noticeboard(database.url)
+    return Services(
+        database=database,
+        storage=storage,
+        upload_limit=10_000_000,
+        authentication=Authentication(database, noticeboard),
+        noticeboard=noticeboard,
+        throttle=Throttle(None),
+    )
+
+
+def schema_client(
+    schema: ApiSchema,
+    services: Services,
+    viewer: Viewer | None = ADMIN,
+    origin: Origin = Origin("test-request"),  # noqa: B008 - it cannot be changed
+) -> Client:
     """A client that calls the schema directly; each operation gets a context of its own."""
 
     async def send(document: str, variables: dict[str, Any]) -> Response:
-        context = Context(database, storage, upload_limit=10_000_000, request_id="test-request", viewer=viewer)
+        context = Context(services, origin, viewer)
         result = await schema.execute(document, variable_values=variables, context_value=context)
         return Response(result.data, [dict(error.formatted) for error in result.errors or ()])
 

@@ -57,7 +57,7 @@ def instant(*, nullable: bool = False) -> Any:
     return Field(default_factory=now_utc, sa_column=column)
 
 
-def choice(kind: type[StrEnum], *, default: StrEnum | None = None) -> Any:
+def choice(kind: type[StrEnum], *, default: StrEnum | None = None, nullable: bool = False) -> Any:
     """A text column that the database holds to the members of `kind`."""
     column: Column[StrEnum] = Column(
         Enum(
@@ -68,6 +68,8 @@ def choice(kind: type[StrEnum], *, default: StrEnum | None = None) -> Any:
             length=32,
             values_callable=lambda members: [member.value for member in members],
         ),
-        nullable=False,
+        nullable=nullable,
     )
+    if nullable:
+        return Field(default=None, sa_column=column)
     return Field(sa_column=column) if default is None else Field(default=default, sa_column=column)

@@ -32,6 +32,9 @@ class InvoiceRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_invoice_date_id", "date", "id"),
         Index("ix_invoice_store_id_date_id", "store_id", "date", "id"),
+        # Most invoices of shops name nobody, so these stay small.
+        Index("ix_invoice_customer_id", "customer_id", "date", "id", postgresql_where="customer_id IS NOT NULL"),
+        Index("ix_invoice_created_by", "created_by", postgresql_where="created_by IS NOT NULL"),
         Index("ix_invoice_import_id", "import_id", postgresql_using="brin"),
         # Reports take the lines of the few invoices that do not count off the sum of all.
         Index("ix_invoice_uncounted", "id", postgresql_where="status IN ('DRAFT', 'VOID')"),
@@ -40,11 +43,13 @@ class InvoiceRow(SQLModel, table=True):
     id: int = primary_key()
     number: str = Field(sa_column=Column(Text(collation="C"), nullable=False, unique=True))
     store_id: int = reference("store.id")
+    customer_id: int | None = reference("customer.id", nullable=True)
     date: dt.date = Field(nullable=False)
     status: InvoiceStatus = choice(InvoiceStatus, default=InvoiceStatus.PAID)
     import_id: int | None = reference("import_job.id", nullable=True)
     version: int = Field(default=1, sa_type=Integer, nullable=False, sa_column_kwargs={"server_default": "1"})
     created_at: dt.datetime = instant()
+    created_by: int | None = reference("user_account.id", nullable=True)
 
 
 class InvoiceLineRow(SQLModel, table=True):

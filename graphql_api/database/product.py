@@ -20,6 +20,7 @@ class ProductRow(SQLModel, table=True):
         Index("ix_product_name_id", "name", "id"),
         Index("ix_product_category_id", "category_id"),
         Index("ix_product_vendor_id", "vendor_id"),
+        Index("ix_product_created_by", "created_by", postgresql_where="created_by IS NOT NULL"),
         Index("ix_product_name_trigram", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),
     )
 
@@ -36,4 +37,5 @@ class ProductRow(SQLModel, table=True):
     is_active: bool = Field(default=True, nullable=False, sa_column_kwargs={"server_default": "true"})
     version: int = Field(default=1, sa_type=Integer, nullable=False, sa_column_kwargs={"server_default": "1"})
     created_at: datetime = instant()
+    created_by: int | None = reference("user_account.id", nullable=True)
     import_id: int | None = reference("import_job.id", nullable=True)

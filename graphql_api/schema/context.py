@@ -1,5 +1,8 @@
 """What every resolver of one operation shares. On a socket each operation gets a context of its own."""
 
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -7,37 +10,141 @@ from typing import TypeAlias
 import strawberry
 
 from graphql_api.database.engine import Database
+from graphql_api.database.user import Language
 from graphql_api.schema.loaders import Loaders
-from graphql_api.schema.permissions import Viewer
+from graphql_api.schema.permissions import Policy
+from graphql_api.services.audit import Act, write_refusal
+from graphql_api.services.authentication import Authentication
+from graphql_api.services.errors import RateLimited, ServiceError
+from graphql_api.services.key import KeyRing
+from graphql_api.services.noticeboard import Noticeboard
+from graphql_api.services.password import Passwords
+from graphql_api.services.policy import Unauthenticated, Viewer
 from graphql_api.services.storage import FileStorage
+from graphql_api.services.throttle import Throttle
+from graphql_api.services.unit_of_work import UnitOfWork, unit_of_work
+
+logger = logging.getLogger(__name__)
 
 
-@dataclass
-class Context:
-    """One operation: who asks, where the data is, and what was already loaded.
+@dataclass(frozen=True)
+class Services:
+    """What one process has once and all its operations share.
 
     Args:
         database: where reads and writes go.
         storage: where uploads are kept.
         upload_limit: bytes that one uploaded file may have.
-        request_id: names this operation in logs and in hidden errors.
-        viewer: who asks; None when nobody has signed in.
+        keys: sign tokens and make codes.
+        passwords: hashes and checks passwords.
+        authentication: makes and reads access tokens; knows who is behind them.
+        noticeboard: where this process hears that its memory is out of date.
+        throttle: counts attempts.
     """
 
     database: Database
     storage: FileStorage
     upload_limit: int
+    keys: KeyRing
+    passwords: Passwords
+    authentication: Authentication
+    noticeboard: Noticeboard
+    throttle: Throttle
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a request comes from.
+
+    Args:
+        request_id: names it in logs, in hidden errors and in the audit record.
+        address: the client's network address.
+        user_agent: what the client calls itself.
+        language: what messages are to be written in.
+    """
+
     request_id: str
+    address: str | None = None
+    user_agent: str | None = None
+    language: Language = Language.EN
+
+
+@dataclass
+class Context:
+    """One operation: who asks, from where, and what was already loaded.
+
+    Args:
+        services: what the process shares.
+        origin: where the request comes from.
+        viewer: who asks; None when nobody has signed in.
+        sign_in_problem: why the request's access token was not taken, if it brought one.
+    """
+
+    services: Services
+    origin: Origin
     viewer: Viewer | None = None
+    sign_in_problem: Unauthenticated | None = None
+
+    @property
+    def database(self) -> Database:
+        """Where reads and writes go."""
+        return self.services.database
+
+    @property
+    def storage(self) -> FileStorage:
+        """Where uploads are kept."""
+        return self.services.storage
 
     @cached_property
     def loaders(self) -> Loaders:
-        """Batches and remembers what this operation reads by id."""
-        return Loaders(self.database)
+        """Batches and remembers what this operation reads by id, as far as the viewer may see it."""
+        return Loaders(self.database, self.viewer)
 
     def forget_loaded(self) -> None:
         """Drop what was loaded, so that the next mutation of the same document sees present data."""
         self.__dict__.pop("loaders", None)
+
+    def check(self, policy: Policy, field_name: str) -> None:
+        """Return when the viewer may use the root field.
+
+        Raises:
+            Unauthenticated: nobody has signed in; says why the token was not taken, if there was one.
+            Forbidden: this person may not.
+        """
+        try:
+            policy.check(field_name, self.viewer)
+        except Unauthenticated:
+            if self.sign_in_problem is not None:
+                raise self.sign_in_problem from None
+            raise
+
+    async def throttle(self, field_name: str) -> None:
+        """Count one execution of a root field.
+
+        Raises:
+            RateLimited: there were too many of late.
+        """
+        await self.services.throttle.count(field_name, self.viewer, self.origin.address)
+
+    @asynccontextmanager
+    async def unit_of_work(self, action: str) -> AsyncIterator[UnitOfWork]:
+        """A transaction of the viewer's; afterwards all processes know what it put out of date."""
+        async with unit_of_work(self.database, self._act(action)) as work:
+            yield work
+        await self.services.noticeboard.settled(work.announced)
+
+    async def record_refusal(self, action: str, error: ServiceError) -> None:
+        """Write a refused attempt into the audit record; the refusal stands also when that fails."""
+        if isinstance(error, RateLimited):
+            return  # whoever floods the server must not flood the record
+        try:
+            async with self.database.transaction() as session:
+                await write_refusal(session, self._act(action), error.code)
+        except Exception:
+            logger.exception("A refusal of `%s` could not be recorded", action)
+
+    def _act(self, action: str) -> Act:
+        return Act(action, self.viewer, self.origin.address, self.origin.request_id)
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

@@ -5,9 +5,11 @@ import logging
 import strawberry
 from graphql import GraphQLError
 
+from graphql_api.database.user import Language
 from graphql_api.schema.enums import describe
-from graphql_api.services.errors import ErrorCode, ServiceError
+from graphql_api.services.errors import ErrorCode, RateLimited, ServiceError
 from graphql_api.services.faults import as_service_error
+from graphql_api.services.translation import translate
 
 logger = logging.getLogger(__name__)
 
@@ -15,7 +17,16 @@ PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 INTERNAL = "INTERNAL_SERVER_ERROR"
 # Failures that a mutation reports as data; the others concern the request as a whole.
-EXPECTED = frozenset({ErrorCode.BAD_USER_INPUT, ErrorCode.NOT_FOUND, ErrorCode.CONFLICT, ErrorCode.PAYLOAD_TOO_LARGE})
+EXPECTED = frozenset(
+    {
+        ErrorCode.BAD_USER_INPUT,
+        ErrorCode.UNAUTHENTICATED,
+        ErrorCode.FORBIDDEN,
+        ErrorCode.NOT_FOUND,
+        ErrorCode.CONFLICT,
+        ErrorCode.PAYLOAD_TOO_LARGE,
+    }
+)
 
 
 describe(
@@ -29,6 +40,7 @@ describe(
         "CONFLICT": "The present state does not allow it: read again, then decide.",
         "PAYLOAD_TOO_LARGE": "The upload is larger than this server takes.",
         "QUERY_TOO_COMPLEX": "The request asks for more than one answer may hold.",
+        "RATE_LIMITED": "Too many attempts in a short time; wait for `retryAfter` seconds.",
         "OPERATION_TIMEOUT": "The answer took too long; ask for less.",
         "SERVICE_UNAVAILABLE": "A part of the server cannot be reached; try again in a few seconds.",
     },
@@ -51,15 +63,15 @@ class InputError(UserError):
     """A failure that needs no further data."""
 
 
-def user_errors(error: ServiceError) -> list[UserError]:
+def user_errors(error: ServiceError, language: Language = Language.EN) -> list[UserError]:
     """`error` as the `userErrors` of a payload.
 
     Raises:
-        ServiceError: `error` itself, when it concerns the whole request (rights, limits, outages).
+        ServiceError: `error` itself, when it concerns the whole request (limits, outages).
     """
     if error.code not in EXPECTED:
         raise error
-    return [InputError(code=error.code, message=error.message, path=["input", *error.path])]
+    return [InputError(code=error.code, message=translate(error, language), path=["input", *error.path])]
 
 
 def parse_error(error: GraphQLError) -> GraphQLError:
@@ -73,11 +85,11 @@ def validation_error(error: GraphQLError) -> GraphQLError:
     return _with_code(error, ErrorCode.BAD_USER_INPUT.value if refused else VALIDATION_FAILED)
 
 
-def present_error(error: GraphQLError, request_id: str) -> GraphQLError:
+def present_error(error: GraphQLError, request_id: str, language: Language = Language.EN) -> GraphQLError:
     """`error` as the client may see it; what nobody expected is logged and hidden."""
     cause = error.original_error
     if service_error := as_service_error(cause or error):
-        return _from_service(error, service_error)
+        return _from_service(error, service_error, language)
     if "code" in (error.extensions or {}):
         return error
     if error.path is None and (cause is None or isinstance(cause, GraphQLError)):
@@ -85,13 +97,15 @@ def present_error(error: GraphQLError, request_id: str) -> GraphQLError:
     return _hidden(error, request_id)
 
 
-def _from_service(error: GraphQLError, cause: ServiceError) -> GraphQLError:
+def _from_service(error: GraphQLError, cause: ServiceError, language: Language) -> GraphQLError:
     extensions: dict[str, object] = {"code": cause.code.value}
     if cause.path:
         extensions["argumentPath"] = list(cause.path)
+    if isinstance(cause, RateLimited):
+        extensions["retryAfter"] = cause.retry_after
     if cause.code in (ErrorCode.OPERATION_TIMEOUT, ErrorCode.SERVICE_UNAVAILABLE):
         logger.warning("%s: %r", cause.code.value, error.original_error)
-    return GraphQLError(cause.message, nodes=error.nodes, path=error.path, extensions=extensions)
+    return GraphQLError(translate(cause, language), nodes=error.nodes, path=error.path, extensions=extensions)
 
 
 def _with_code(error: GraphQLError, code: str) -> GraphQLError:

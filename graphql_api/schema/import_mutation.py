@@ -6,15 +6,16 @@ from typing import Annotated
 import strawberry
 
 from graphql_api.database.import_job import ImportJobRow, ImportKind, ImportMode, RejectPolicy
-from graphql_api.schema.context import Context, Info
-from graphql_api.schema.errors import UserError, user_errors
+from graphql_api.schema.context import Info
+from graphql_api.schema.errors import UserError
 from graphql_api.schema.import_job import Import
+from graphql_api.schema.mutation import attempt
 from graphql_api.schema.node import key_of
 from graphql_api.schema.upload import Upload
 from graphql_api.services import import_job
-from graphql_api.services.errors import ServiceError
 from graphql_api.services.import_job import ImportRequest
-from graphql_api.services.unit_of_work import UnitOfWork, unit_of_work
+from graphql_api.services.storage import StoredFile
+from graphql_api.services.unit_of_work import UnitOfWork
 
 
 @strawberry.input(description='What a column of the file means, as in {header: "Shop", field: "store_number"}.')
@@ -65,28 +66,44 @@ class ImportPayload:
 Change = Callable[[UnitOfWork, int], Awaitable[ImportJobRow]]
 
 
-async def _change(context: Context, import_id: str, change: Change) -> ImportPayload:
+def _refused(errors: list[UserError]) -> ImportPayload:
+    return ImportPayload(user_errors=errors)
+
+
+async def _change(info: Info, import_id: str, change: Change) -> ImportPayload:
     """Do something with one job in one transaction."""
-    try:
-        async with unit_of_work(context.database) as work:
-            row = await change(work, key_of(import_id, "Import"))
-    except ServiceError as error:
-        return ImportPayload(user_errors=user_errors(error))
-    return ImportPayload(import_=Import.from_row(row))
+
+    async def run(work: UnitOfWork) -> ImportPayload:
+        row = await change(work, key_of(import_id, "Import"))
+        return ImportPayload(import_=Import.from_row(row))
+
+    return await attempt(info, _refused, run)
 
 
-async def _start(context: Context, request: StartImportInput) -> Import:
-    mapping = import_job.validated_mapping((column.header, column.field) for column in request.mapping)
-    stored = await import_job.receive_file(context.storage, request.file.chunks(), limit=context.upload_limit)
-    wish = ImportRequest(request.file.filename, request.kind, request.mode, request.on_error, request.dry_run, mapping)
+async def _start(info: Info, request: StartImportInput) -> ImportPayload:
+    storage = info.context.storage
+    stored: list[StoredFile] = []
+
+    async def run(work: UnitOfWork) -> ImportPayload:
+        mapping = import_job.validated_mapping((column.header, column.field) for column in request.mapping)
+        # nothing has been asked of the database yet, so no connection waits for the upload
+        limit = info.context.services.upload_limit
+        stored.append(await import_job.receive_file(storage, request.file.chunks(), limit=limit))
+        wish = ImportRequest(
+            request.file.filename, request.kind, request.mode, request.on_error, request.dry_run, mapping
+        )
+        row = await import_job.start_import(work, stored[0], wish)
+        return ImportPayload(import_=Import.from_row(row))
+
+    is_kept = False
     try:
-        async with unit_of_work(context.database) as work:
-            row = await import_job.start_import(work, stored, wish)
-    except BaseException:
-        # No job, no file.
-        await context.storage.delete(stored.key)
-        raise
-    return Import.from_row(row)
+        payload = await attempt(info, _refused, run)
+        is_kept = payload.import_ is not None
+        return payload
+    finally:
+        # no job, no file
+        for file in [] if is_kept else stored:
+            await storage.delete(file.key)
 
 
 StartArgument = Annotated[StartImportInput, strawberry.argument(description="The file, and what to do with it.")]
@@ -105,20 +122,17 @@ class ImportMutation:
     )
     async def start_import(self, info: Info, input: StartArgument) -> ImportPayload:  # noqa: A002 - the GraphQL name
         """Take a file in."""
-        try:
-            return ImportPayload(import_=await _start(info.context, input))
-        except ServiceError as error:
-            return ImportPayload(user_errors=user_errors(error))
+        return await _start(info, input)
 
     @strawberry.mutation(description="Import for real what a completed dry run looked at. This is a new import.")
     async def confirm_import(self, info: Info, input: ImportArgument) -> ImportPayload:  # noqa: A002 - as above
         """Import for real what a dry run looked at."""
-        return await _change(info.context, input.id, import_job.confirm_import)
+        return await _change(info, input.id, import_job.confirm_import)
 
     @strawberry.mutation(description="Stop an import that has not ended. What it wrote so far is taken back.")
     async def cancel_import(self, info: Info, input: ImportArgument) -> ImportPayload:  # noqa: A002 - as above
         """Stop an import."""
-        return await _change(info.context, input.id, import_job.cancel_import)
+        return await _change(info, input.id, import_job.cancel_import)
 
     @strawberry.mutation(
         description=(
@@ -128,4 +142,4 @@ class ImportMutation:
     )
     async def revert_import(self, info: Info, input: ImportArgument) -> ImportPayload:  # noqa: A002 - as above
         """Take an import back."""
-        return await _change(info.context, input.id, import_job.revert_import)
+        return await _change(info, input.id, import_job.revert_import)

@@ -17,6 +17,7 @@ from graphql_api.database.vendor import VendorRow
 from graphql_api.imports.rejects import RejectCode
 from graphql_api.services import category, import_job, import_reject, invoice, place, product, store, vendor
 from graphql_api.services.paging import Page
+from graphql_api.services.policy import Viewer
 
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
@@ -37,8 +38,9 @@ def batched(database: Database, batch: Batch[Key, Value]) -> DataLoader[Key, Val
 class Loaders:
     """The loaders of one operation, each made when it is first used. One line for each edge between nouns."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, viewer: Viewer | None = None) -> None:
         self.database = database
+        self.viewer = viewer
 
     @cached_property
     def counties(self) -> DataLoader[int, CountyRow | None]:

@@ -8,12 +8,13 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
 from graphql_api.schema.category import CategoryQuery
+from graphql_api.schema.context import Context, Origin
 from graphql_api.schema.documents import Preparation, document_cache
 from graphql_api.schema.errors import InputError, present_error
 from graphql_api.schema.import_job import ImportQuery
 from graphql_api.schema.import_mutation import ImportMutation
 from graphql_api.schema.invoice import InvoiceQuery
-from graphql_api.schema.permissions import EVERYTHING_ALLOWED, Policy, guard_root_fields
+from graphql_api.schema.permissions import Policy, guard
 from graphql_api.schema.place import PlaceQuery
 from graphql_api.schema.product import ProductQuery
 from graphql_api.schema.refetch import NodeQuery
@@ -51,22 +52,18 @@ class ApiSchema(strawberry.Schema):
         config = StrawberryConfig(scalar_map={**SCALARS, Upload: UPLOAD_SCALAR})
         super().__init__(**parts, config=config, extensions=[lambda: Preparation(self.prepare)])
         self.prepare = document_cache(self._schema)
-        for root in (self._schema.query_type, self._schema.subscription_type):
-            if root:
-                guard_root_fields(root, policy)
-        if self._schema.mutation_type:
-            guard_root_fields(self._schema.mutation_type, policy, is_mutation=True)
+        guard(self._schema, policy)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Replace each error by what the client may see, in place: every way out passes here once."""
         context = execution_context.context if execution_context else None
-        request_id = getattr(context, "request_id", "unknown")
-        errors[:] = [present_error(error, request_id) for error in errors]
+        origin = context.origin if isinstance(context, Context) else Origin("unknown")
+        errors[:] = [present_error(error, origin.request_id, origin.language) for error in errors]
 
 
-def build_schema(policy: Policy = EVERYTHING_ALLOWED) -> ApiSchema:
-    """The schema this server offers."""
-    return ApiSchema(query=Query, mutation=Mutation, types=[InputError], policy=policy)
+def build_schema(policy: Policy | None = None) -> ApiSchema:
+    """The schema this server offers; `policy` is that of the house unless a test wants another."""
+    return ApiSchema(query=Query, mutation=Mutation, types=[InputError], policy=policy or Policy())
 
 
 def print_sdl() -> str:

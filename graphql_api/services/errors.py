@@ -1,6 +1,7 @@
 """What can go wrong that a client can act on. Each has one code, listed in docs/errors.md."""
 
 from enum import StrEnum
+from typing import Self
 
 
 class ErrorCode(StrEnum):
@@ -13,6 +14,7 @@ class ErrorCode(StrEnum):
     CONFLICT = "CONFLICT"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX"
+    RATE_LIMITED = "RATE_LIMITED"
     OPERATION_TIMEOUT = "OPERATION_TIMEOUT"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
 
@@ -20,17 +22,39 @@ class ErrorCode(StrEnum):
 class ServiceError(Exception):
     """An expected failure: what happened, where in the input, and what to do.
 
+    The sentence is a literal with placeholders, so that it can be looked up in other languages.
+
     Args:
-        message: one sentence for a person, naming the way out.
+        template: one sentence for a person, naming the way out; `{name}` stands for a value when there are any.
         path: names of the input fields that lead to the fault, outermost first.
+        values: what the placeholders stand for.
     """
 
     code = ErrorCode.BAD_USER_INPUT
 
-    def __init__(self, message: str, *, path: tuple[str, ...] = ()) -> None:
-        super().__init__(message)
-        self.message = message
+    def __init__(self, template: str, *, path: tuple[str, ...] = (), **values: object) -> None:
+        super().__init__(template)
+        self.template = template
+        self.values = values
         self.path = path
+
+    @property
+    def message(self) -> str:
+        """The sentence in English."""
+        return self.phrase(self.template)
+
+    def phrase(self, template: str) -> str:
+        """The sentence as `template` has it, which may be a translation."""
+        return template.format_map(self.values) if self.values else template
+
+    def __str__(self) -> str:
+        return self.message
+
+    def below(self, *path: str) -> Self:
+        """The same failure, seen from further up: `path` leads to where this error's path begins."""
+        error = type(self)(self.template, path=(*path, *self.path), **self.values)
+        error.__cause__ = self.__cause__
+        return error
 
 
 class BadInput(ServiceError):  # noqa: N818 - reads as what it is; every error here is a ServiceError
@@ -59,3 +83,17 @@ class TooComplex(ServiceError):  # noqa: N818 - as above
     """The request asks for more than one answer may hold."""
 
     code = ErrorCode.QUERY_TOO_COMPLEX
+
+
+class RateLimited(ServiceError):  # noqa: N818 - as above
+    """Too many attempts in a short time.
+
+    Args:
+        retry_after: seconds after which the next attempt is taken.
+    """
+
+    code = ErrorCode.RATE_LIMITED
+
+    def __init__(self, template: str, *, path: tuple[str, ...] = (), retry_after: int = 1, **values: object) -> None:
+        super().__init__(template, path=path, retry_after=retry_after, **values)
+        self.retry_after = retry_after

@@ -95,7 +95,14 @@ async def start_import(work: UnitOfWork, file: StoredFile, request: ImportReques
     work.session.add(job)
     await work.session.flush()
     await _enqueue(work, job)
+    work.record("Import", job.id, after=_facts(job))
     return job
+
+
+def _facts(job: ImportJobRow) -> dict[str, object]:
+    """What the audit record keeps of a job."""
+    names = ("status", "kind", "mode", "on_error", "dry_run", "file_name", "file_size", "sha256")
+    return {name: getattr(job, name) for name in names}
 
 
 def _shown_name(name: str) -> str:
@@ -137,6 +144,7 @@ async def confirm_import(work: UnitOfWork, import_id: int) -> ImportJobRow:
 async def cancel_import(work: UnitOfWork, import_id: int) -> ImportJobRow:
     """Stop a job that has not ended; what it has written so far is taken back by the worker."""
     job = await _locked(work, import_id)
+    before = _facts(job)
     if job.status is ImportStatus.QUEUED:
         job.status, job.finished_at = ImportStatus.CANCELLED, now_utc()
     elif job.status is ImportStatus.RUNNING:
@@ -146,18 +154,22 @@ async def cancel_import(work: UnitOfWork, import_id: int) -> ImportJobRow:
         raise Conflict(
             f"Only an import that has not ended can be cancelled; this one is {_described(job)}.", path=("id",)
         )
+    work.record("Import", job.id, before=before, after=_facts(job))
     return job
 
 
 async def revert_import(work: UnitOfWork, import_id: int) -> ImportJobRow:
     """Have a completed import taken back: its lines go, what they replaced returns."""
     job = await _locked(work, import_id)
+    before = _facts(job)
     if job.status in {ImportStatus.REVERTING, ImportStatus.REVERTED}:
+        work.record("Import", job.id, before=before, after=before)
         return job
     if job.dry_run or job.status is not ImportStatus.COMPLETED:
         raise Conflict(f"Only a completed import can be reverted; this one is {_described(job)}.", path=("id",))
     job.status, job.finished_at = ImportStatus.REVERTING, None
     await _enqueue(work, job)
+    work.record("Import", job.id, before=before, after=_facts(job))
     return job
 
 

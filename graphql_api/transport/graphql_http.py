@@ -1,6 +1,6 @@
 """`/graphql` over HTTP: a request in, one operation run, its result out. No request can make it fail with a 500."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -14,7 +14,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
-from graphql_api.schema.context import Context
+from graphql_api.schema.context import Services
 from graphql_api.schema.errors import VALIDATION_FAILED
 from graphql_api.schema.root import ApiSchema
 from graphql_api.transport.graphiql_page import graphiql_response, prefers_html
@@ -22,6 +22,7 @@ from graphql_api.transport.graphql_request import GraphQLRequest, request_from_a
 from graphql_api.transport.json_text import encode_json
 from graphql_api.transport.limits import read_body
 from graphql_api.transport.negotiation import GRAPHQL_JSON, answer_type, content_type
+from graphql_api.transport.origin import create_context
 from graphql_api.transport.problems import JSON, RequestRefused, refusal_response
 from graphql_api.transport.uploads import received_upload
 
@@ -37,13 +38,13 @@ class GraphQLEndpoint:
 
     Args:
         schema: what they run on.
-        create_context: makes the context of one operation from its request id.
+        services: what all operations share.
         upload_limit: bytes that the files of one request may have.
         upload_folder: where large files are spooled; None is the system's folder for temporary files.
     """
 
     schema: ApiSchema
-    create_context: Callable[[str], Context]
+    services: Services
     upload_limit: int
     upload_folder: Path | None = None
 
@@ -82,7 +83,7 @@ class GraphQLEndpoint:
             result = await self.schema.execute(
                 graphql_request.query,
                 graphql_request.variables,
-                self.create_context(request.state.request_id),
+                await create_context(request, self.services),
                 operation_name=graphql_request.operation_name,
                 allowed_operation_types=READS_AND_WRITES if request.method == "POST" else READS,
                 operation_extensions=graphql_request.extensions,

@@ -17,7 +17,8 @@ JOBS_SCHEMA = Path(__file__).with_name("jobs_schema.txt")
 UNINDEXED = {f"{table}.import_id" for table in ("category", "county", "place", "product", "store", "vendor")}
 FOREIGN_KEYS = """
 SELECT c.conrelid::regclass::text AS "table", a.attname AS "column",
-    EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1] AND i.indpred IS NULL)
+    EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1]
+        AND coalesce(pg_get_expr(i.indpred, i.indrelid) = format('(%s IS NOT NULL)', a.attname), true))
     AS is_indexed
 FROM pg_constraint c JOIN pg_attribute a ON (a.attrelid, a.attnum) = (c.conrelid, c.conkey[1])
 WHERE c.contype = 'f' AND c.connamespace = 'public'::regnamespace

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from graphql_api.database.engine import Database
+from graphql_api.schema.context import Services
 from graphql_api.schema.root import ApiSchema, build_schema
 from graphql_api.services.storage import FileStorage
-from tests.client import Client, schema_client
+from tests.client import Client, create_services, schema_client
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +24,12 @@ def storage(tmp_path: Path) -> FileStorage:
 
 
 @pytest.fixture
-def client(schema: ApiSchema, database: Database, storage: FileStorage) -> Client:
-    """A client on this test's own database."""
-    return schema_client(schema, database, storage)
+def services(database: Database, storage: FileStorage) -> Services:
+    """What operations share, on this test's own database."""
+    return create_services(database, storage)
+
+
+@pytest.fixture
+def client(schema: ApiSchema, services: Services) -> Client:
+    """A client on this test's own database; who asks is an administrator."""
+    return schema_client(schema, services)

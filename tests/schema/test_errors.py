@@ -6,13 +6,14 @@ import strawberry
 from sqlalchemy import text
 
 from graphql_api.database.engine import Database
-from graphql_api.schema.context import Context
+from graphql_api.schema.context import Context, Origin, Services
 from graphql_api.schema.errors import InputError, user_errors
-from graphql_api.schema.permissions import EVERYTHING_ALLOWED, Forbidden
+from graphql_api.schema.permissions import Policy
 from graphql_api.schema.root import ApiSchema
-from graphql_api.services.errors import Conflict, ErrorCode
+from graphql_api.services.errors import Conflict, ErrorCode, RateLimited
+from graphql_api.services.policy import Action
 from graphql_api.services.storage import FileStorage
-from tests.client import Client, schema_client
+from tests.client import Client, create_services, schema_client
 
 SECRET = "secret of the house"  # noqa: S105 - a text that must not come out, no password
 
@@ -42,12 +43,14 @@ class Trouble:
         return "done"
 
 
-TROUBLE = ApiSchema(query=Trouble, policy=EVERYTHING_ALLOWED)
+FIELDS = ("bug", "wrongType", "missing", "conflict", "slow")
+POLICY = Policy(root_fields=dict.fromkeys(FIELDS, Action.READ_CATALOGUE), fields={})
+TROUBLE = ApiSchema(query=Trouble, policy=POLICY)
 
 
 @pytest.fixture
-def trouble(database: Database, storage: FileStorage) -> Client:
-    return schema_client(TROUBLE, database, storage)
+def trouble(services: Services) -> Client:
+    return schema_client(TROUBLE, services)
 
 
 @pytest.mark.parametrize("field", ["bug", "wrongType", "missing"])
@@ -81,7 +84,7 @@ async def test_an_expected_failure_says_what_where_and_why(trouble: Client) -> N
 async def test_a_slow_database_is_a_timeout(database_url: str, storage: FileStorage) -> None:
     impatient = Database(database_url, timeout=0.2)
 
-    response = await schema_client(TROUBLE, impatient, storage).execute_raw("{ slow }")
+    response = await schema_client(TROUBLE, create_services(impatient, storage)).execute_raw("{ slow }")
 
     assert response.codes == ["OPERATION_TIMEOUT"]
     await impatient.close()
@@ -90,7 +93,7 @@ async def test_a_slow_database_is_a_timeout(database_url: str, storage: FileStor
 async def test_a_lost_database_is_unavailable(schema: ApiSchema, storage: FileStorage) -> None:
     nowhere = Database("postgresql://postgres@127.0.0.1:1/postgres")
 
-    response = await schema_client(schema, nowhere, storage).execute_raw("{ stores { totalCount } }")
+    response = await schema_client(schema, create_services(nowhere, storage)).execute_raw("{ stores { totalCount } }")
 
     assert response.codes == ["SERVICE_UNAVAILABLE"]
     await nowhere.close()
@@ -124,9 +127,9 @@ async def test_every_wrong_document_has_its_code(client: Client, document: str, 
 
 
 async def test_a_wrong_document_is_reported_before_an_unknown_operation_name(
-    schema: ApiSchema, database: Database, storage: FileStorage
+    schema: ApiSchema, services: Services
 ) -> None:
-    context = Context(database, storage, upload_limit=0, request_id="test-request")
+    context = Context(services, Origin("test-request"))
 
     result = await schema.execute("{ stores {", context_value=context, operation_name="Stores")
 
@@ -180,6 +183,6 @@ def test_a_mutation_reports_expected_failures_as_data() -> None:
     ]
 
 
-def test_a_refusal_of_rights_is_never_data() -> None:
-    with pytest.raises(Forbidden):
-        user_errors(Forbidden("no"))
+def test_what_concerns_the_whole_request_is_never_data() -> None:
+    with pytest.raises(RateLimited):
+        user_errors(RateLimited("Wait."))

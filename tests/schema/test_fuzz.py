@@ -29,7 +29,7 @@ from hypothesis import strategies as st
 from graphql_api.database.engine import Database
 from graphql_api.schema.root import ApiSchema
 from graphql_api.services.storage import FileStorage
-from tests.client import schema_client
+from tests.client import create_services, schema_client
 from tests.services.test_report import create_sales
 
 DOCUMENTS = int(os.environ.get("FUZZ_DOCUMENTS", "150"))
@@ -140,7 +140,7 @@ def test_every_document_is_answered_or_refused_with_a_code(
     """Other documents each time; Hypothesis prints how to see a failure again. FUZZ_DOCUMENTS=5000 looks longer."""
     with asyncio.Runner() as runner:
         database = Database(database_url)
-        client = schema_client(schema, database, storage)
+        client = schema_client(schema, create_services(database, storage))
         runner.run(create_sales(database))
 
         @settings(

@@ -8,7 +8,7 @@ import strawberry
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.schema.permissions import EVERYTHING_ALLOWED
+from graphql_api.schema.permissions import Policy
 from graphql_api.schema.root import ApiSchema
 from graphql_api.schema.scalars import (
     MAX_SAFE_INTEGER,
@@ -53,7 +53,7 @@ class Echo:
         return len(value)
 
 
-ECHO = ApiSchema(query=Echo, policy=EVERYTHING_ALLOWED)
+ECHO = ApiSchema(query=Echo, policy=Policy(fields={}))
 TYPES = {
     "decimal": "Decimal!",
     "day": "Date!",

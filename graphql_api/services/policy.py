@@ -1,0 +1,97 @@
+"""Who may do what: the one table of rights. What is not in it is refused."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from graphql_api.database.user import Role
+from graphql_api.services.errors import ErrorCode, ServiceError
+
+
+class Unauthenticated(ServiceError):  # noqa: N818 - named as its code
+    """Nobody has signed in, or the sign-in is over."""
+
+    code = ErrorCode.UNAUTHENTICATED
+
+
+class Forbidden(ServiceError):  # noqa: N818 - named as its code
+    """Whoever asks may not do this."""
+
+    code = ErrorCode.FORBIDDEN
+
+
+class Action(Enum):
+    """What somebody can be allowed to do; the value completes the sentence "You may not …"."""
+
+    SIGN_IN = "sign in, register or recover an account"
+    USE_ACCOUNT = "see and change the own account"
+    READ_CATALOGUE = "see stores, products, vendors, categories and places"
+    READ_COSTS = "see what products cost, and profit"
+    READ_INVOICES = "see invoices"
+    READ_SALES = "see sales reports"
+    READ_IMPORTS = "see imports"
+    IMPORT = "load files and take them back"
+    CREATE_PRODUCT = "create products"
+    EDIT_PRODUCT = "edit products"
+    READ_SETTINGS = "see the company's settings"
+    CHANGE_SETTINGS = "change the company's settings"
+    MANAGE_USERS = "see and change accounts and invitations"
+    READ_AUDIT = "see the record of who did what"
+
+
+EVERYBODY = frozenset(Role)
+COMPANY = frozenset({Role.ADMIN, Role.STAFF, Role.SALESPERSON})
+OFFICE = frozenset({Role.ADMIN, Role.STAFF})
+ADMINS = frozenset({Role.ADMIN})
+
+# Rows may narrow a right further: see `visibility` in the service of the noun.
+ROLES: Mapping[Action, frozenset[Role]] = {
+    Action.SIGN_IN: EVERYBODY,
+    Action.USE_ACCOUNT: EVERYBODY,
+    Action.READ_CATALOGUE: EVERYBODY,
+    Action.READ_COSTS: COMPANY,
+    Action.READ_INVOICES: EVERYBODY,  # customers: their own
+    Action.READ_SALES: COMPANY,
+    Action.READ_IMPORTS: OFFICE,
+    Action.IMPORT: OFFICE,
+    Action.CREATE_PRODUCT: OFFICE,
+    Action.EDIT_PRODUCT: OFFICE,  # staff: those they have created
+    Action.READ_SETTINGS: COMPANY,
+    Action.CHANGE_SETTINGS: ADMINS,
+    Action.MANAGE_USERS: ADMINS,
+    Action.READ_AUDIT: ADMINS,
+}
+# What needs no account.
+PUBLIC = frozenset({Action.SIGN_IN})
+ACTIONS_OF: Mapping[Role, frozenset[Action]] = {
+    role: frozenset(action for action, roles in ROLES.items() if role in roles) for role in Role
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Whoever asks: an active account with a session that has not ended."""
+
+    user_id: int
+    role: Role
+    session_id: int
+
+    @property
+    def actions(self) -> frozenset[Action]:
+        """Everything this person may do, as far as the role decides."""
+        return ACTIONS_OF[self.role]
+
+
+def require(viewer: Viewer | None, action: Action) -> None:
+    """Return when `viewer` (None: nobody has signed in) may do this.
+
+    Raises:
+        Unauthenticated: somebody who signs in might.
+        Forbidden: this role may not.
+    """
+    if action in PUBLIC:
+        return
+    if viewer is None:
+        raise Unauthenticated("Sign in to {action}.", action=action.value)
+    if action not in viewer.actions:
+        raise Forbidden("You may not {action}.", action=action.value)
