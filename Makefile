@@ -89,6 +89,10 @@ schema: setup ## Write schema.graphql anew
 schema-check: setup ## Check that schema.graphql is what the code says
 	@$(BIN)/graphql-api export-schema --check
 
+.PHONY: translations
+translations: setup ## Bring the catalogues up to date with the messages of the code, and list what is to be translated
+	@$(BIN)/python -m tests.services.translation_catalogue
+
 # Not $(READY): a lock file that does not agree with pyproject.toml must not stop its renewal.
 $(BIN)/uv:
 	@$(MAKE) --no-print-directory $(READY)

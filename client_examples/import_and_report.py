@@ -1,10 +1,12 @@
 """Import a sales file and print the sales of each county: `import_and_report.py URL FILE`.
 
-Needs `gql[aiohttp]` and `pandas`. The URL is the endpoint, such as http://127.0.0.1:8000/graphql.
+Needs `gql[aiohttp]` and `pandas`. The URL is the endpoint, such as http://127.0.0.1:8000/graphql. Signs in with the
+environment variables API_EMAIL and API_PASSWORD, as somebody who may import.
 """
 
 import argparse
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,11 @@ from gql import Client, FileVar, gql
 from gql.client import AsyncClientSession
 from gql.transport.aiohttp import AIOHTTPTransport
 
+LOGIN = gql("""
+    mutation Login($input: LoginInput!) {
+      login(input: $input) { accessToken userErrors { message } }
+    }
+""")
 START = gql("""
     mutation Start($file: Upload!) {
       startImport(input: {file: $file}) { import { id } userErrors { message path } }
@@ -33,6 +40,17 @@ REPORT = gql("""
     }
 """)
 UNFINISHED = {"QUEUED", "RUNNING", "CANCELLING"}
+
+
+async def sign_in(url: str) -> dict[str, str]:
+    """The headers of requests in the name of the account; the access token in them is good for 15 minutes."""
+    LOGIN.variable_values = {"input": {"email": os.environ["API_EMAIL"], "password": os.environ["API_PASSWORD"]}}
+    async with Client(transport=AIOHTTPTransport(url)) as session:
+        payload = (await session.execute(LOGIN))["login"]
+    if payload["userErrors"]:
+        raise SystemExit(payload["userErrors"][0]["message"])
+    # The second header tells the server that no foreign web page sends the file.
+    return {"Authorization": f"Bearer {payload['accessToken']}", "GraphQL-Require-Preflight": "1"}
 
 
 async def start_import(session: AsyncClientSession, path: Path) -> str:
@@ -57,10 +75,8 @@ async def watch_import(session: AsyncClientSession, import_id: str) -> dict[str,
 
 
 async def main(url: str, path: Path) -> None:
-    """Import, wait, report."""
-    # The header tells the server that no foreign web page sends the file.
-    transport = AIOHTTPTransport(url, headers={"GraphQL-Require-Preflight": "1"})
-    async with Client(transport=transport) as session:
+    """Sign in, import, wait, report."""
+    async with Client(transport=AIOHTTPTransport(url, headers=await sign_in(url))) as session:
         job = await watch_import(session, await start_import(session, path))
         print({name: job[name] for name in ("rowsRead", "rowsInserted", "rowsUnchanged", "rowsRejected")})
         if job["failure"]:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
+from ipaddress import ip_network
 from pathlib import Path
 
 from redis.asyncio import Redis
@@ -21,24 +21,29 @@ from graphql_api.database.engine import Database
 from graphql_api.schema.context import Services
 from graphql_api.schema.root import build_schema
 from graphql_api.services.authentication import Authentication
-from graphql_api.services.errors import ErrorCode
 from graphql_api.services.import_run import ImportRunner
+from graphql_api.services.key import GivenKeys, KeyRing, WeakKeyError
+from graphql_api.services.key_file import OwnKeys
+from graphql_api.services.mail.delivery import create_delivery
+from graphql_api.services.mail.runner import MailRunner
 from graphql_api.services.noticeboard import Noticeboard
+from graphql_api.services.password import Passwords
 from graphql_api.services.readiness import Readiness
 from graphql_api.services.storage import FileStorage
 from graphql_api.services.throttle import Throttle
+from graphql_api.services.token import AccessTokens
 from graphql_api.transport.boundary import RequestBoundary
 from graphql_api.transport.files import Downloads
 from graphql_api.transport.graphiql_page import graphiql_routes
 from graphql_api.transport.graphql_http import GraphQLEndpoint
 from graphql_api.transport.health import Health
-from graphql_api.transport.problems import problem_response
+from graphql_api.transport.origin import ClientAddress
+from graphql_api.transport.problems import http_problem
 from graphql_api.worker import Worker
 
 STOP_SECONDS = 2.0
 REDIS_SECONDS = 1.0
 ALLOWED_HEADERS = ("authorization", "content-type", "graphql-require-preflight", "idempotency-key", "x-request-id")
-CODES = {HTTPStatus.NOT_FOUND: ErrorCode.NOT_FOUND}
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -73,17 +78,18 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             Route("/graphql", endpoint.handle, methods=["GET", "POST"]),
             *graphiql_routes(),
-            Route("/imports/{id}/rejects.csv", Downloads(database).rejects),
+            Route("/imports/{id}/rejects.csv", Downloads(services).rejects),
             Route("/health/live", health.live),
             Route("/health/ready", health.ready),
             Route("/", _to_graphql),
         ],
         middleware=[
+            Middleware(ClientAddress, proxies=[ip_network(network) for network in settings.trusted_proxies]),
             Middleware(RequestBoundary),
             Middleware(TrustedHostMiddleware, allowed_hosts=list(settings.trusted_hosts), www_redirect=False),
             *_cross_origin(settings),
         ],
-        exception_handlers={HTTPException: _http_problem},
+        exception_handlers={HTTPException: http_problem},
         lifespan=lifespan,
     )
 
@@ -117,6 +123,23 @@ def create_redis(settings: Settings) -> Redis:
     return Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
 
 
+def create_keys(settings: Settings) -> KeyRing:
+    """The keys of the settings, or else those of the data folder.
+
+    Raises:
+        SettingsError: a key could be guessed, or the file of keys in the data folder cannot be used.
+    """
+    previous = [key.get_secret_value() for key in settings.previous_secret_keys]
+    if settings.secret_key is None:
+        if previous:
+            raise SettingsError("PREVIOUS_SECRET_KEYS needs SECRET_KEY, the key that has replaced them.")
+        return OwnKeys(settings.data_dir)
+    try:
+        return GivenKeys(settings.secret_key.get_secret_value(), previous)
+    except WeakKeyError as error:
+        raise SettingsError(f"SECRET_KEY or PREVIOUS_SECRET_KEYS cannot be used: {error}") from None
+
+
 def create_storage(settings: Settings) -> FileStorage:
     """The storage of the settings."""
     return FileStorage(settings.storage)
@@ -124,20 +147,28 @@ def create_storage(settings: Settings) -> FileStorage:
 
 def create_services(settings: Settings, database: Database, storage: FileStorage, redis: Redis) -> Services:
     """What all operations of this process share."""
+    keys = create_keys(settings)
     noticeboard = Noticeboard(database.url)
     return Services(
         database=database,
         storage=storage,
         upload_limit=settings.upload_limit_bytes,
-        authentication=Authentication(database, noticeboard),
+        keys=keys,
+        passwords=Passwords(),
+        authentication=Authentication(database, noticeboard, AccessTokens(keys)),
         noticeboard=noticeboard,
-        throttle=Throttle(redis),
+        throttle=Throttle(redis, secret=keys.current.secret),
     )
 
 
 def create_worker(settings: Settings, database: Database, storage: FileStorage) -> Worker:
     """A worker that runs every kind of job."""
-    return Worker(database.url, ImportRunner(database, storage, settings.unpacked_limit_bytes))
+    delivery = create_delivery(settings.smtp_url, settings.data_dir / "mail", settings.mail_from)
+    return Worker(
+        database.url,
+        imports=ImportRunner(database, storage, settings.unpacked_limit_bytes),
+        mails=MailRunner(database, delivery, create_keys(settings)),
+    )
 
 
 @asynccontextmanager
@@ -148,7 +179,7 @@ async def listening(noticeboard: Noticeboard) -> AsyncIterator[None]:
         yield
     finally:
         task.cancel()
-        await asyncio.wait({task})
+        await asyncio.wait({task}, timeout=STOP_SECONDS)
 
 
 @asynccontextmanager
@@ -192,16 +223,3 @@ def _cross_origin(settings: Settings) -> list[Middleware]:
 
 async def _to_graphql(_request: Request) -> Response:
     return RedirectResponse("/graphql")
-
-
-async def _http_problem(request: Request, error: Exception) -> Response:
-    """What the router refuses: unknown addresses and methods."""
-    if not isinstance(error, HTTPException):
-        raise error
-    status = HTTPStatus(error.status_code)
-    messages = {
-        HTTPStatus.NOT_FOUND: "There is nothing at this address.",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"This address does not take {request.method}; see the header Allow.",
-    }
-    code = CODES.get(status, ErrorCode.BAD_USER_INPUT)
-    return problem_response(messages.get(status, error.detail), code.value, status, headers=error.headers)

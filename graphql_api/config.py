@@ -24,9 +24,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 SECRET_KEY_LENGTH = 32
 # a random key of that length has more different characters; `changeme` repeated has not
 SECRET_KEY_VARIETY = 10
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 NEAR_MISS_RATIO = 0.9
 # other programs read variables that look like these, so a near miss proves nothing
-LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 COMMON_NAMES = frozenset({"HOST", "PORT", "DEMO", "WORKERS", "LOG_LEVEL"})
 FOREIGN_NAMES = frozenset({"DATADIR"})
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,6 +13,9 @@ from pgqueuer.errors import RetryRequested
 
 from graphql_api.services.import_job import IMPORT_JOB
 from graphql_api.services.import_run import Busy, ImportRunner
+from graphql_api.services.mail.delivery import Undelivered
+from graphql_api.services.mail.message import MAIL_JOB
+from graphql_api.services.mail.runner import MailRunner
 from graphql_api.services.unit_of_work import job_queries
 
 logger = logging.getLogger(__name__)
@@ -24,6 +27,8 @@ BUSY_DELAY = timedelta(seconds=1)
 RECONNECT_SECONDS = 1.0
 RESTART_SECONDS = 5.0
 MAX_DELAY_SECONDS = 300
+# With the delays between them these take an hour: a mail server that is down longer is somebody's business.
+MAIL_ATTEMPTS = 20
 
 
 @dataclass
@@ -33,18 +38,24 @@ class Worker:
     Args:
         url: of the PostgreSQL that holds the jobs.
         imports: runs import jobs.
+        mails: sends mails.
         heartbeat: how soon the jobs of a killed worker are taken over.
         poll: how soon a job is noticed whose notification was missed.
     """
 
     url: str
     imports: ImportRunner
+    mails: MailRunner
     heartbeat: timedelta = HEARTBEAT
     poll: timedelta = POLL
 
     def __post_init__(self) -> None:
         """Begin unstopped."""
         self._stopping = asyncio.Event()
+        self._entry_points: Mapping[str, Callable[[Job], Awaitable[None]]] = {
+            IMPORT_JOB: self._run_import,
+            MAIL_JOB: self._send_mail,
+        }
 
     async def run(self) -> None:
         """Serve jobs until `stop`; no fault ends background work for good."""
@@ -67,7 +78,8 @@ class Worker:
         try:
             driver = AsyncpgDriver(connection)
             queue = PgQueuer(connection=driver, queries=job_queries(driver))
-            queue.entrypoint(IMPORT_JOB)(self._run_import)
+            for name, run in self._entry_points.items():
+                queue.entrypoint(name)(run)
             if lost_jobs := await self.imports.adopt_lost_jobs():
                 logger.warning("Imports without an entry in the queue are queued again: %s", lost_jobs)
             lost = asyncio.Event()
@@ -99,8 +111,18 @@ class Worker:
         except Exception as error:
             # Whatever it was, the checkpoint stands: the job goes on from there.
             logger.exception("Import %d was interrupted and goes on later", import_id)
-            delay = min(2**job.attempts, MAX_DELAY_SECONDS)
-            raise RetryRequested(timedelta(seconds=delay), type(error).__name__) from error
+            raise RetryRequested(_delay(job), type(error).__name__) from error
+
+    async def _send_mail(self, job: Job) -> None:
+        try:
+            await self._until_done_or_stopped(self.mails.run(job.payload or b""))
+        except RetryRequested:
+            raise
+        except Undelivered as failure:
+            _postpone_mail(job, str(failure))
+        except Exception as error:
+            logger.exception("The mail of job %d failed", job.id)
+            _postpone_mail(job, type(error).__name__)
 
     async def _until_done_or_stopped(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for work that may be broken off anywhere; a worker that stops hands it back to the queue."""
@@ -115,3 +137,22 @@ class Worker:
             working.cancel()
             stopping.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+def _postpone_mail(job: Job, reason: str) -> None:
+    """Have a mail tried again later; after too many attempts it is given up.
+
+    Raises:
+        RetryRequested: what the job engine acts on.
+    """
+    if job.attempts + 1 >= MAIL_ATTEMPTS:
+        logger.error("The mail of job %d is given up: %s", job.id, reason)
+        return
+    logger.warning("The mail of job %d has to wait: %s", job.id, reason)
+    # without the cause, which may name addresses: the job engine writes it down
+    raise RetryRequested(_delay(job), reason) from None
+
+
+def _delay(job: Job) -> timedelta:
+    """Twice as long after each attempt, five minutes at most."""
+    return timedelta(seconds=min(2**job.attempts, MAX_DELAY_SECONDS))

@@ -4,15 +4,20 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from argon2 import Parameters, Type
+
 from graphql_api.database.engine import Database
 from graphql_api.database.user import Role
 from graphql_api.schema.context import Context, Origin, Services
 from graphql_api.schema.root import ApiSchema
 from graphql_api.services.authentication import Authentication
+from graphql_api.services.key import GivenKeys
 from graphql_api.services.noticeboard import Noticeboard
+from graphql_api.services.password import Passwords
 from graphql_api.services.policy import Viewer
 from graphql_api.services.storage import FileStorage
 from graphql_api.services.throttle import Throttle
+from graphql_api.services.token import AccessTokens
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,9 @@ class Client:
 
 
 ADMIN = Viewer(user_id=1, role=Role.ADMIN, session_id=1)
+TEST_KEYS = GivenKeys("a-secret-key-of-the-tests-0123456789")
+# a thousandth of the real cost
+CHEAP = Parameters(type=Type.ID, version=19, salt_len=16, hash_len=32, time_cost=1, memory_cost=8, parallelism=1)
 
 
 def create_services(database: Database, storage: FileStorage) -> Services:
@@ -67,7 +75,9 @@ def create_services(database: Database, storage: FileStorage) -> Services:
         database=database,
         storage=storage,
         upload_limit=10_000_000,
-        authentication=Authentication(database, noticeboard),
+        keys=TEST_KEYS,
+        passwords=Passwords(CHEAP),
+        authentication=Authentication(database, noticeboard, AccessTokens(TEST_KEYS)),
         noticeboard=noticeboard,
         throttle=Throttle(None),
     )

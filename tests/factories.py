@@ -9,17 +9,26 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
+from argon2 import PasswordHasher
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from graphql_api.database.base import now_utc
 from graphql_api.database.category import CategoryRow
+from graphql_api.database.customer import CustomerRow
 from graphql_api.database.invoice import InvoiceLineRow, InvoiceRow, InvoiceStatus
 from graphql_api.database.place import CountyRow, PlaceRow
 from graphql_api.database.product import ProductRow
+from graphql_api.database.session import SessionRow
 from graphql_api.database.store import StoreRow
+from graphql_api.database.user import Language, Role, UserRow
 from graphql_api.database.vendor import VendorRow
+from tests.client import CHEAP
 
 Row = TypeVar("Row")
 SOME_DAY = dt.date(2024, 3, 15)
+# What every account of `create_user` signs in with; its hash is made once, at a thousandth of the real cost.
+PASSWORD = "violet harbour lantern"  # noqa: S105 - of accounts that exist in tests alone
+PASSWORD_HASH = PasswordHasher.from_parameters(CHEAP).hash(PASSWORD)
 _numbers = itertools.count(1_000)
 
 
@@ -38,6 +47,59 @@ async def _insert(session: AsyncSession, row: Row) -> Row:
     session.add(row)
     await session.flush()
     return row
+
+
+async def create_user(  # noqa: PLR0913 - one argument for each column
+    session: AsyncSession,
+    *,
+    email: str | None = None,
+    name: str | None = None,
+    role: Role = Role.ADMIN,
+    password_hash: str = PASSWORD_HASH,
+    language: Language = Language.EN,
+    is_active: bool = True,
+) -> UserRow:
+    """An account with the password `PASSWORD`; an active administrator unless told otherwise."""
+    fresh = next(_numbers)
+    return await _insert(
+        session,
+        UserRow(
+            email=email or f"user{fresh}@example.com",
+            name=name or f"User {fresh}",
+            password_hash=password_hash,
+            role=role,
+            language=language,
+            is_active=is_active,
+        ),
+    )
+
+
+async def create_session(
+    session: AsyncSession, user: UserRow, *, lifetime: dt.timedelta = dt.timedelta(days=30)
+) -> SessionRow:
+    """A sign-in of this account, without refresh tokens; over at once when `lifetime` is negative."""
+    return await _insert(session, SessionRow(user_id=user.id, expires_at=now_utc() + lifetime))
+
+
+async def create_customer(
+    session: AsyncSession,
+    *,
+    name: str | None = None,
+    email: str | None = None,
+    user: UserRow | None = None,
+    is_active: bool = True,
+) -> CustomerRow:
+    """A customer; without an account unless `user` is given."""
+    fresh = next(_numbers)
+    return await _insert(
+        session,
+        CustomerRow(
+            name=name or f"Customer {fresh}",
+            email=email or (user.email if user else None),
+            user_id=user.id if user else None,
+            is_active=is_active,
+        ),
+    )
 
 
 async def create_county(session: AsyncSession, *, name: str | None = None, number: int | None = None) -> CountyRow:
@@ -122,8 +184,9 @@ async def create_product(  # noqa: PLR0913 - one argument for each column
     unit_cost: int | None = 600,
     unit_price: int | None = 900,
     is_active: bool = True,
+    created_by: UserRow | None = None,
 ) -> ProductRow:
-    """A product of 750 ml that costs 6.00 and sells for 9.00; no category or vendor unless given."""
+    """A product of 750 ml that costs 6.00 and sells for 9.00; no category, vendor or creator unless given."""
     sku = sku or f"{next(_numbers)}"
     return await _insert(
         session,
@@ -137,23 +200,33 @@ async def create_product(  # noqa: PLR0913 - one argument for each column
             unit_cost=unit_cost,
             unit_price=unit_price,
             is_active=is_active,
+            created_by=created_by.id if created_by else None,
         ),
     )
 
 
-async def create_invoice(
+async def create_invoice(  # noqa: PLR0913 - one argument for each column
     session: AsyncSession,
     *lines: Line,
     store: StoreRow | None = None,
     number: str | None = None,
     date: dt.date = SOME_DAY,
     status: InvoiceStatus = InvoiceStatus.PAID,
+    customer: CustomerRow | None = None,
+    created_by: UserRow | None = None,
 ) -> InvoiceRow:
     """An invoice with `lines` (none is possible), of a new store unless `store` is given."""
     store = store or await create_store(session)
     invoice = await _insert(
         session,
-        InvoiceRow(number=number or f"INV-{next(_numbers)}", store_id=store.id, date=date, status=status),
+        InvoiceRow(
+            number=number or f"INV-{next(_numbers)}",
+            store_id=store.id,
+            date=date,
+            status=status,
+            customer_id=customer.id if customer else None,
+            created_by=created_by.id if created_by else None,
+        ),
     )
     session.add_all([_line_row(invoice, store, position, line) for position, line in enumerate(lines, start=1)])
     await session.flush()

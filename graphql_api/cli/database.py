@@ -5,7 +5,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import asyncpg
+from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col
 
 from graphql_api.app import create_database
 from graphql_api.cli.description import describe
@@ -13,6 +15,7 @@ from graphql_api.cli.failure import CommandError, shown_address
 from graphql_api.config import Settings
 from graphql_api.database import migrate
 from graphql_api.database.engine import Database
+from graphql_api.database.user import Role, UserRow
 from graphql_api.services.readiness import is_migrated
 
 CONNECT_SECONDS = 10
@@ -39,6 +42,13 @@ async def upgrade(settings: Settings) -> None:
     """Bring the database to the newest schema."""
     async with open_database(settings, newest=False) as database:
         await migrate.upgrade(database)
+
+
+async def has_administrator(database: Database) -> bool:
+    """Whether somebody can sign in and do everything."""
+    active = select(col(UserRow.id)).where(col(UserRow.role) == Role.ADMIN, col(UserRow.is_active)).limit(1)
+    async with database.read() as session:
+        return await session.scalar(active) is not None
 
 
 async def _check_connection(database: Database) -> None:

@@ -6,11 +6,14 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import aiosmtplib
 import typer
 from rich.console import Console
 
-from graphql_api.app import create_database, create_redis, create_storage
+from graphql_api.app import create_database, create_keys, create_redis, create_storage
+from graphql_api.cli.database import has_administrator
 from graphql_api.cli.description import describe
 from graphql_api.cli.failure import ExitCode, shown_address
 from graphql_api.cli.servers import servers
@@ -20,6 +23,7 @@ from graphql_api.transport.graphiql_page import DIST
 
 OLDEST_POSTGRES = 15
 OLDEST_REDIS = 7
+SMTP_SECONDS = 5
 LEAST_FREE_BYTES = 1 << 30
 
 
@@ -52,6 +56,9 @@ def checks(settings: Settings) -> list[Check]:
     async def free_disk() -> str:
         return _check_disk(settings.data_dir)
 
+    async def keys() -> str:
+        return _check_keys(settings)
+
     async def graphiql() -> str:
         return _check_graphiql()
 
@@ -61,6 +68,9 @@ def checks(settings: Settings) -> list[Check]:
         Check("Redis", lambda: _check_redis(settings)),
         Check("Storage", lambda: _check_storage(settings)),
         Check("Free disk", free_disk),
+        Check("Keys", keys),
+        Check("Administrator", lambda: _check_administrator(settings)),
+        Check("Mail", lambda: _check_mail(settings)),
         Check("GraphiQL", graphiql),
     ]
 
@@ -81,7 +91,7 @@ async def _examine(settings: Settings, console: Console) -> bool:
 
 def _print(console: Console, name: str, detail: str, *, is_good: bool) -> None:
     console.print("[green]OK  [/]" if is_good else "[red]FAIL[/]", end=" ")
-    console.print(f"{name:<11}{detail}", markup=False)
+    console.print(f"{name:<14}{detail}", markup=False)
 
 
 async def _check_postgres(settings: Settings) -> str:
@@ -140,6 +150,39 @@ def _check_disk(folder: Path) -> str:
     if free < LEAST_FREE_BYTES:
         raise Fault(f"only {free >> 20} MiB are free at {existing}. Make room, or set DATA_DIR to another disk.")
     return f"{free >> 30} GiB at {existing}"
+
+
+def _check_keys(settings: Settings) -> str:
+    """The file is read as the server does it, which refuses one that others can open."""
+    create_keys(settings)
+    if settings.secret_key is None:
+        return f"are in {settings.data_dir.absolute()}, where no other account can read them"
+    older = len(settings.previous_secret_keys)
+    return "SECRET_KEY" + (f" and {older} in PREVIOUS_SECRET_KEYS" if older else "")
+
+
+async def _check_administrator(settings: Settings) -> str:
+    database = create_database(settings)
+    try:
+        if not await has_administrator(database):
+            raise Fault("nobody can sign in as one. Run `graphql-api create-admin`.")
+    finally:
+        await database.close()
+    return "there is one"
+
+
+async def _check_mail(settings: Settings) -> str:
+    if settings.smtp_url is None:
+        return f"SMTP_URL is not set; mails are written to {settings.data_dir.absolute() / 'mail'}"
+    address, parts = shown_address(settings.smtp_url), urlsplit(settings.smtp_url)
+    server = aiosmtplib.SMTP(
+        hostname=parts.hostname, port=parts.port, use_tls=parts.scheme == "smtps", timeout=SMTP_SECONDS
+    )
+    try:
+        async with server:
+            return f"goes to {address}, from {settings.mail_from}"
+    except (aiosmtplib.SMTPException, OSError) as error:
+        raise Fault(f"{address} does not talk SMTP: {describe(error)}. Start it, or correct SMTP_URL.") from error
 
 
 def _check_graphiql() -> str:

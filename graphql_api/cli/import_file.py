@@ -16,6 +16,7 @@ from graphql_api.app import create_storage
 from graphql_api.cli.database import open_database, upgrade
 from graphql_api.cli.failure import ExitCode
 from graphql_api.cli.import_report import ImportOutcome, ProgressView, as_json, print_outcome
+from graphql_api.cli.operation import operate
 from graphql_api.cli.servers import servers
 from graphql_api.config import Settings, load_settings
 from graphql_api.database.engine import Database
@@ -33,7 +34,6 @@ from graphql_api.services.import_job import (
 from graphql_api.services.import_reject import reject_counts_by_import, rejects_csv
 from graphql_api.services.import_run import Busy, ImportRunner
 from graphql_api.services.storage import FileStorage, StoredFile
-from graphql_api.services.unit_of_work import unit_of_work
 
 READ_BYTES = 1 << 20
 POLL_SECONDS = 0.2
@@ -166,8 +166,8 @@ class ImportWork:
 
     async def run(self, stored: StoredFile, request: ImportRequest) -> ImportJobRow:
         """Create the job and bring it to its end, here or by following the worker that was faster."""
-        async with unit_of_work(self.database) as work:
-            import_id = (await start_import(work, stored, request)).id
+        job = await operate(self.database, "import", lambda work: start_import(work, stored, request))
+        import_id = job.id
         helpers = [asyncio.create_task(self._watch(import_id)), asyncio.create_task(self._cancel(import_id))]
         try:
             return await self._run_to_the_end(import_id)
@@ -194,8 +194,7 @@ class ImportWork:
         await self.interrupted.wait()
         self.view.say("Cancelling: what was written is taken back. Ctrl-C again leaves that to a worker.")
         with contextlib.suppress(Conflict):  # it has just ended
-            async with unit_of_work(self.database) as work:
-                await cancel_import(work, import_id)
+            await operate(self.database, "import", lambda work: cancel_import(work, import_id))
 
     async def _job(self, import_id: int) -> ImportJobRow:
         async with self.database.read() as session:

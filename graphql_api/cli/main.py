@@ -17,6 +17,11 @@ COMMANDS = {
     "migrate": ("data", "migrate"),
     "demo": ("data", "demo"),
     "import": ("import_file", "import_file"),
+    "create-admin": ("create_admin", "create_admin"),
+    "users": ("users", "users"),
+    "invite": ("invite", "invite"),
+    "rotate-keys": ("rotate_keys", "rotate_keys"),
+    "verify-audit": ("verify_audit", "verify_audit"),
     "export-schema": ("schema_file", "export_schema"),
     "doctor": ("doctor", "doctor"),
 }
@@ -35,8 +40,11 @@ def create_program(arguments: list[str]) -> typer.Typer:
     named = [argument for argument in arguments if argument in COMMANDS][:1]
     for name in named or ([] if "--version" in arguments else COMMANDS):
         module, function = COMMANDS[name]
-        loaded = importlib.import_module(f"graphql_api.cli.{module}")
-        program.command(name)(getattr(loaded, function))
+        command = getattr(importlib.import_module(f"graphql_api.cli.{module}"), function)
+        if isinstance(command, typer.Typer):
+            program.add_typer(command, name=name)
+        else:
+            program.command(name)(command)
     return program
 
 

@@ -11,9 +11,9 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from graphql_api.app import create_app, create_storage, create_worker
-from graphql_api.cli.database import open_database, upgrade
+from graphql_api.cli.data import prepare_demo
+from graphql_api.cli.database import has_administrator, open_database, upgrade
 from graphql_api.config import Settings
-from graphql_api.demo import load_demo
 
 # Requests get this long to end; the worker and the servers of our own need the rest of five seconds.
 DRAIN_SECONDS = 2
@@ -39,6 +39,8 @@ def run_server(
         log_config=logging_settings,
         access_log=is_logging_access,
         server_header=False,
+        # whose word on the client's address is taken is decided in transport/origin.py
+        proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     if is_single:
@@ -57,13 +59,10 @@ async def _prepare(settings: Settings, *, is_migrating: bool) -> None:
     if is_migrating:
         await upgrade(settings)
     async with open_database(settings) as database:
-        if not settings.demo:
-            return
-        loaded = await load_demo(database, create_storage(settings))
-        if loaded.lines:
-            typer.echo(
-                f"Demonstration data: {loaded.stores} stores, {loaded.products} products, {loaded.lines:,} sales lines."
-            )
+        if settings.demo:
+            await prepare_demo(settings, database)
+        if not await has_administrator(database):
+            typer.echo("Nobody can sign in as administrator yet: `graphql-api create-admin` makes the first account.")
 
 
 async def _work(settings: Settings) -> None:

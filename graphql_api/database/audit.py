@@ -28,10 +28,16 @@ class AuditEntryRow(SQLModel, table=True):
     __tablename__ = "audit_entry"
     __table_args__ = (
         Index("uq_audit_entry_chain_position", "chain", "position", unique=True),
-        Index("ix_audit_entry_entity_entity_id_id", "entity", "entity_id", "id"),
-        Index("ix_audit_entry_actor_id_id", "actor_id", "id"),
-        Index("ix_audit_entry_action_id", "action", "id"),
-        Index("ix_audit_entry_at", "at", postgresql_using="brin"),
+        # each filter of the record, newest first
+        Index("ix_audit_entry_at_id", "at", "id"),
+        Index("ix_audit_entry_actor_id", "actor_id", "at", "id", postgresql_where="actor_id IS NOT NULL"),
+        Index("ix_audit_entry_action", "action", "at", "id"),
+        Index("ix_audit_entry_entity", "entity", "entity_id", "at", "id", postgresql_where="entity IS NOT NULL"),
+        Index("ix_audit_entry_refused", "at", "id", postgresql_where="outcome = 'REFUSED'"),
+        Index("ix_audit_entry_error_code", "error_code", "at", "id", postgresql_where="error_code IS NOT NULL"),
+        Index("ix_audit_entry_address", "address", "at", "id", postgresql_where="address IS NOT NULL"),
+        Index("ix_audit_entry_request_id", "request_id", postgresql_where="request_id IS NOT NULL"),
+        Index("ix_audit_entry_session_id", "session_id", "at", "id", postgresql_where="session_id IS NOT NULL"),
     )
 
     id: int = primary_key()

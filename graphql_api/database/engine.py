@@ -27,6 +27,8 @@ class Database:
             max_overflow=pool_size // 2,
             # A connection that died with its server is replaced instead of failing a request.
             pool_pre_ping=True,
+            # Errors are logged, and the values of a statement may be hashes of passwords and codes.
+            hide_parameters=True,
             connect_args={"command_timeout": timeout, "server_settings": {"timezone": "UTC"}},
         )
         self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)

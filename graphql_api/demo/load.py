@@ -49,7 +49,7 @@ async def load_demo(
 
     Safe to call at every start and from several processes at once: the first one loads, the others wait for it.
     """
-    async with _alone(database) as connection:
+    async with alone(database) as connection:
         if not await connection.fetchval(IS_UNTOUCHED):
             return DemoSummary(0, 0, 0)
         import_id = await _start(database, storage, today or now_utc().date(), lines)
@@ -59,7 +59,7 @@ async def load_demo(
 
 
 @asynccontextmanager
-async def _alone(database: Database) -> AsyncIterator[asyncpg.Connection]:
+async def alone(database: Database) -> AsyncIterator[asyncpg.Connection]:
     """A connection that holds the lock until it closes."""
     async with database.dedicated() as connection:
         await connection.execute("SELECT pg_advisory_lock($1)", DEMO_LOCK)

@@ -46,6 +46,14 @@ class ValueProblem(Exception):  # noqa: N818 - a finding about the data, not a f
         self.hint = hint
 
 
+class TextTooLong(ValueProblem):
+    """A text of more than `limit` characters."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(RejectCode.BAD_TEXT, f"Shorten the text to {limit} characters.")
+        self.limit = limit
+
+
 def strip_text(text: str) -> str:
     """The text without white space around it and without invisible marks."""
     return INVISIBLE.sub("", text).strip()
@@ -106,7 +114,7 @@ def clean_text(text: str, longest: int) -> str:
     if CONTROL.search(cleaned):
         raise ValueProblem(RejectCode.BAD_TEXT, "Remove the control characters from the text.")
     if len(cleaned) > longest:
-        raise ValueProblem(RejectCode.BAD_TEXT, f"Shorten the text to {longest} characters.")
+        raise TextTooLong(longest)
     return cleaned
 
 

@@ -27,12 +27,15 @@ from graphql import (
 )
 from graphql.type import SchemaMetaFieldDef, TypeMetaFieldDef, get_nullable_type
 
-from graphql_api.services.errors import ErrorCode
+from graphql_api.services.errors import ServiceError, TooComplex
 from graphql_api.services.paging import DEFAULT_PAGE
 
 MAX_DEPTH = 20
 MAX_VALUES = 250_000
 MAX_LISTS = 60
+# Each of these may add up millions of rows, while the values it returns are few.
+REPORTS = frozenset({"salesReport", "facets", "overview"})
+MAX_REPORTS = 10
 # Rows of a list that takes no `first`: such lists (the zips of a city) are short by nature.
 PLAIN_LIST = 10
 # Rows counted for a `first` that is a variable, before its value is known.
@@ -40,9 +43,13 @@ LARGEST_LIST = 1_000
 LARGEST_DIGITS = 7
 
 
-def too_complex(message: str) -> GraphQLError:
-    """The refusal of a document that asks for too much."""
-    return GraphQLError(message, extensions={"code": ErrorCode.QUERY_TOO_COMPLEX.value})
+def refusal(error: ServiceError) -> GraphQLError:
+    """The error that keeps a document from running."""
+    return GraphQLError(error.message, original_error=error, extensions={"code": error.code.value})
+
+
+def _too_deep() -> GraphQLError:
+    return refusal(TooComplex("Fields nest at most {limit} deep.", limit=MAX_DEPTH))
 
 
 @dataclass(frozen=True)
@@ -53,6 +60,7 @@ class Cost:
     values: int = 0
     per_row: int = 0
     lists: int = 0
+    reports: int = 0
 
     def __add__(self, other: "Cost") -> "Cost":
         return Cost(
@@ -60,7 +68,32 @@ class Cost:
             self.values + other.values,
             self.per_row + other.per_row,
             self.lists + other.lists,
+            self.reports + other.reports,
         )
+
+    def excess(self) -> TooComplex | None:
+        """What an operation of this cost asks too much of; None when it may run."""
+        if self.lists > MAX_LISTS:
+            return TooComplex(
+                "A request may use {limit} root fields and lists; this one uses {given}. Split it up.",
+                limit=MAX_LISTS,
+                given=self.lists,
+            )
+        if self.reports > MAX_REPORTS:
+            return TooComplex(
+                "A request may ask for {limit} reports, facets and overviews; this one asks for {given}. Split it up.",
+                limit=MAX_REPORTS,
+                given=self.reports,
+            )
+        values = self.values + self.per_row * PLAIN_LIST
+        if values > MAX_VALUES:
+            return TooComplex(
+                "A request may return {limit:,} values; this one could return {given:,}. "
+                "Ask for smaller pages with `first`, or for fewer fields.",
+                limit=MAX_VALUES,
+                given=values,
+            )
+        return None
 
 
 class Measurement:
@@ -99,22 +132,14 @@ class Measurement:
 
     def _check_operation(self, operation: OperationDefinitionNode) -> None:
         cost = self._selections(operation.selection_set, self.schema.get_root_type(operation.operation), 1)
-        values = cost.values + cost.per_row * PLAIN_LIST
-        if cost.lists > MAX_LISTS:
-            raise too_complex(
-                f"A request may use {MAX_LISTS} root fields and lists; this one uses {cost.lists}. Split it up."
-            )
-        if values > MAX_VALUES:
-            raise too_complex(
-                f"A request may return {MAX_VALUES:,} values; this one could return {values:,}. "
-                "Ask for smaller pages with `first`, or for fewer fields."
-            )
+        if too_much := cost.excess():
+            raise refusal(too_much)
 
     def _selections(self, selection_set: SelectionSetNode | None, parent: GraphQLNamedType | None, depth: int) -> Cost:
         if selection_set is None:
             return Cost()
         if depth > MAX_DEPTH:
-            raise too_complex(f"Fields nest at most {MAX_DEPTH} deep.")
+            raise _too_deep()
         total = Cost(depth=1)
         for selection in selection_set.selections:
             match selection:
@@ -139,7 +164,7 @@ class Measurement:
             self.measured[name] = self._selections(fragment.selection_set, inner, 1)
         cost = self.measured[name]
         if depth + cost.depth - 1 > MAX_DEPTH:
-            raise too_complex(f"Fields nest at most {MAX_DEPTH} deep.")
+            raise _too_deep()
         return cost
 
     def _field(self, node: FieldNode, parent: GraphQLNamedType | None, depth: int) -> Cost:
@@ -149,13 +174,15 @@ class Measurement:
         is_list = definition is not None and is_list_type(get_nullable_type(definition.type))
         is_paged = definition is not None and "first" in definition.args
         rows = self._rows(node, definition) if definition and is_paged else PLAIN_LIST
-        lists = below.lists + (is_paged or parent in self.roots)
+        is_root = parent in self.roots
+        lists = below.lists + (is_paged or is_root)
+        reports = below.reports + (is_root and node.name.value in REPORTS)
         if is_list and is_paged:
-            return Cost(below.depth + 1, 1 + rows * (below.values + below.per_row * PLAIN_LIST), 0, lists)
+            return Cost(below.depth + 1, 1 + rows * (below.values + below.per_row * PLAIN_LIST), 0, lists, reports)
         if is_list:
             # How many rows there are was decided by the `first` of the field above, if it has one.
-            return Cost(below.depth + 1, 1, below.values + below.per_row * PLAIN_LIST, lists)
-        return Cost(below.depth + 1, 1 + below.values + below.per_row * rows, 0, lists)
+            return Cost(below.depth + 1, 1, below.values + below.per_row * PLAIN_LIST, lists, reports)
+        return Cost(below.depth + 1, 1 + below.values + below.per_row * rows, 0, lists, reports)
 
     def _definition(self, name: str, parent: GraphQLNamedType | None) -> GraphQLField | None:
         if name == "__schema":

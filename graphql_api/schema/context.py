@@ -1,7 +1,7 @@
 """What every resolver of one operation shares. On a socket each operation gets a context of its own."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +21,8 @@ from graphql_api.services.noticeboard import Noticeboard
 from graphql_api.services.password import Passwords
 from graphql_api.services.policy import Unauthenticated, Viewer
 from graphql_api.services.storage import FileStorage
-from graphql_api.services.throttle import Throttle
+from graphql_api.services.throttle import Caller, Throttle
+from graphql_api.services.throttle_rules import Rule
 from graphql_api.services.unit_of_work import UnitOfWork, unit_of_work
 
 logger = logging.getLogger(__name__)
@@ -118,13 +119,17 @@ class Context:
                 raise self.sign_in_problem from None
             raise
 
-    async def throttle(self, field_name: str) -> None:
+    async def throttle(self, rules: Sequence[Rule], email: str | None = None) -> None:
         """Count one execution of a root field.
+
+        Args:
+            rules: what it is counted for.
+            email: the e-mail address that it is about.
 
         Raises:
             RateLimited: there were too many of late.
         """
-        await self.services.throttle.count(field_name, self.viewer, self.origin.address)
+        await self.services.throttle.count(rules, Caller(self.viewer, self.origin.address, email))
 
     @asynccontextmanager
     async def unit_of_work(self, action: str) -> AsyncIterator[UnitOfWork]:

@@ -19,9 +19,10 @@ from graphql import (
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.schema import validate_document
 
-from graphql_api.schema.complexity import Measurement, too_complex
+from graphql_api.schema.complexity import Measurement, refusal
 from graphql_api.schema.errors import parse_error, validation_error
-from graphql_api.services.errors import ErrorCode
+from graphql_api.services.errors import BadInput, TooComplex
+from graphql_api.services.translation import Sentence
 
 MAX_TOKENS = 5_000
 MAX_COMMENTS = 1_000
@@ -75,13 +76,15 @@ def prepare_document(schema: GraphQLSchema, text: str) -> Prepared:
     except GraphQLError as error:
         return Prepared(document, (error,))
     except RecursionError:
-        return Prepared(document, (too_complex("The document nests too deeply."),))
+        return Prepared(document, (refusal(TooComplex("The document nests too deeply.")),))
     return Prepared(document, tuple(validation_error(error) for error in errors[:MAX_ERRORS]), is_bounded)
 
 
 def _parse(text: str) -> DocumentNode:
     if len(text) > MAX_CHARACTERS:
-        raise too_complex(f"A document has at most {MAX_CHARACTERS:,} characters; pass values as variables.")
+        raise refusal(
+            TooComplex("A document has at most {limit:,} characters; pass values as variables.", limit=MAX_CHARACTERS)
+        )
     return parse(Source(text), max_lexical_tokens=MAX_TOKENS, max_comments=MAX_COMMENTS)
 
 
@@ -92,9 +95,9 @@ def _check_tokens(document: DocumentNode) -> None:
     while token is not None:
         nesting += (token.kind in OPENING) - (token.kind in CLOSING)
         if nesting > MAX_NESTING:
-            raise too_complex(f"Brackets nest at most {MAX_NESTING} deep.")
+            raise refusal(TooComplex("Brackets nest at most {limit} deep.", limit=MAX_NESTING))
         if token.value and "\x00" in token.value:
-            raise bad_text("a text in the document", ())
+            raise bad_text(Sentence("a text in the document"), ())
         token = token.next
 
 
@@ -108,14 +111,14 @@ def _is_bounded(schema: GraphQLSchema, document: DocumentNode) -> bool:
     return True
 
 
-def bad_text(where: str, path: tuple[str, ...]) -> GraphQLError:
+def bad_text(where: Sentence | str, path: tuple[str, ...]) -> GraphQLError:
     """The refusal of a text that holds a NUL or half a surrogate pair."""
-    extensions: dict[str, Any] = {"code": ErrorCode.BAD_USER_INPUT.value}
-    if path:
-        extensions["argumentPath"] = list(path)
-    return GraphQLError(
-        f"There is a character in {where} that cannot be stored (NUL or half of a surrogate pair). Remove it.",
-        extensions=extensions,
+    return refusal(
+        BadInput(
+            "There is a character in {where} that cannot be stored (NUL or half of a surrogate pair). Remove it.",
+            path=path,
+            where=where,
+        )
     )
 
 
@@ -127,12 +130,14 @@ def check_variables(variables: Mapping[str, Any]) -> None:
         value, path = pending.pop()
         seen += 1
         if seen > MAX_VARIABLES:
-            raise too_complex(f"Variables hold at most {MAX_VARIABLES:,} values together. Ask in parts.")
+            raise refusal(
+                TooComplex("Variables hold at most {limit:,} values together. Ask in parts.", limit=MAX_VARIABLES)
+            )
         if isinstance(value, str):
             if not is_storable(value):
                 raise bad_text(f"`${'.'.join(path)}`", path)
         elif len(path) > MAX_NESTING:
-            raise too_complex(f"Values nest at most {MAX_NESTING} deep.")
+            raise refusal(TooComplex("Values nest at most {limit} deep.", limit=MAX_NESTING))
         elif isinstance(value, dict):
             pending.extend((item, (*path, str(name))) for name, item in value.items())
         elif isinstance(value, list):

@@ -6,10 +6,10 @@ import strawberry
 from graphql import GraphQLError
 
 from graphql_api.database.user import Language
-from graphql_api.schema.enums import describe
-from graphql_api.services.errors import ErrorCode, RateLimited, ServiceError
+from graphql_api.schema.enums import ErrorCode
+from graphql_api.services.errors import RateLimited, ServiceError
 from graphql_api.services.faults import as_service_error
-from graphql_api.services.translation import translate
+from graphql_api.services.translation import Sentence, translate
 
 logger = logging.getLogger(__name__)
 
@@ -26,24 +26,6 @@ EXPECTED = frozenset(
         ErrorCode.CONFLICT,
         ErrorCode.PAYLOAD_TOO_LARGE,
     }
-)
-
-
-describe(
-    ErrorCode,
-    "The machine-readable reason of a failure.",
-    {
-        "BAD_USER_INPUT": "A value of the input cannot be used; the message says which and why.",
-        "UNAUTHENTICATED": "You are not signed in, or your session has ended.",
-        "FORBIDDEN": "You are signed in, but may not do this.",
-        "NOT_FOUND": "What you named does not exist or is not visible to you.",
-        "CONFLICT": "The present state does not allow it: read again, then decide.",
-        "PAYLOAD_TOO_LARGE": "The upload is larger than this server takes.",
-        "QUERY_TOO_COMPLEX": "The request asks for more than one answer may hold.",
-        "RATE_LIMITED": "Too many attempts in a short time; wait for `retryAfter` seconds.",
-        "OPERATION_TIMEOUT": "The answer took too long; ask for less.",
-        "SERVICE_UNAVAILABLE": "A part of the server cannot be reached; try again in a few seconds.",
-    },
 )
 
 
@@ -94,7 +76,7 @@ def present_error(error: GraphQLError, request_id: str, language: Language = Lan
         return error
     if error.path is None and (cause is None or isinstance(cause, GraphQLError)):
         return _with_code(error, ErrorCode.BAD_USER_INPUT.value)
-    return _hidden(error, request_id)
+    return _hidden(error, request_id, language)
 
 
 def _from_service(error: GraphQLError, cause: ServiceError, language: Language) -> GraphQLError:
@@ -119,10 +101,17 @@ def _with_code(error: GraphQLError, code: str) -> GraphQLError:
     )
 
 
-def _hidden(error: GraphQLError, request_id: str) -> GraphQLError:
+def hidden_fault(request_id: str) -> Sentence:
+    """What is said about a fault that is our own."""
+    return Sentence(
+        "Something went wrong on our side. If it happens again, report request {request_id}.", request_id=request_id
+    )
+
+
+def _hidden(error: GraphQLError, request_id: str, language: Language) -> GraphQLError:
     cause = error.original_error or error
     place = ".".join(str(step) for step in error.path or ())
     logger.error("request %s failed at %s", request_id, place or "start", exc_info=cause)
-    message = f"Something went wrong on our side. If it happens again, report request {request_id}."
+    message = translate(hidden_fault(request_id), language)
     extensions = {"code": INTERNAL, "requestId": request_id}
     return GraphQLError(message, nodes=error.nodes, path=error.path, extensions=extensions)

@@ -154,7 +154,7 @@ def to_where(value: Any, argument: str = "where") -> Where:
     try:
         return _where(value)
     except BadInput as error:
-        raise BadInput(error.message, path=(argument, *error.path)) from None
+        raise error.below(argument) from None
 
 
 def _where(value: Any) -> Where:
@@ -172,7 +172,7 @@ def _convert(given: Any, field: _InputField) -> Any:
         where = _where(given)
         return where if field.node is None else {name: _keys(value, field.node) for name, value in where.items()}
     except BadInput as error:
-        raise BadInput(error.message, path=(field.graphql_name, *error.path)) from None
+        raise error.below(field.graphql_name) from None
 
 
 def _keys(value: Any, type_name: str) -> Any:

@@ -17,6 +17,7 @@ from graphql_api.database.import_job import (
     RejectPolicy,
 )
 from graphql_api.imports.rejects import FileProblemCode, RejectCode
+from graphql_api.schema.audit import audit_trail_field
 from graphql_api.schema.context import Info
 from graphql_api.schema.enums import Direction, describe
 from graphql_api.schema.filters import ALL_OF, ANY_OF, NONE_OF, IdFilter, StringFilter, id_filter, operator
@@ -26,6 +27,7 @@ from graphql_api.schema.scalars import BigInt
 from graphql_api.services import import_job
 from graphql_api.services.import_reject import rejects_of
 from graphql_api.services.listing import ListQuery
+from graphql_api.services.token import MAX_TICKET_MINUTES
 
 describe(ImportKind, "What a file holds.", {"SALES": "Invoice lines as sold: one row a line."})
 describe(
@@ -138,6 +140,7 @@ class Import(Node):
     created_at: dt.datetime = strawberry.field(description="When the file had arrived.")
     started_at: dt.datetime | None = strawberry.field(description="When a worker first took it up.")
     finished_at: dt.datetime | None = strawberry.field(description="When it ended; null until then.")
+    audit_trail = audit_trail_field()
 
     @classmethod
     def from_row(cls, row: ImportJobRow) -> "Import":
@@ -192,12 +195,19 @@ class Import(Node):
     @strawberry.field(
         description=(
             "Where to download the rejected rows as CSV: the original columns, then the reasons. Correct the rows and "
-            "import that file as it is. Null when nothing was rejected."
+            "import that file as it is. The link is yours alone and opens without a header for 10 minutes; after that "
+            "ask again, or send your access token. Null when nothing was rejected."
         )
     )
-    def rejects_url(self) -> str | None:
+    def rejects_url(self, info: Info) -> str | None:
         """Where to download the rejected rows."""
-        return f"/imports/{self.id}/rejects.csv" if self.row.rows_rejected else None
+        viewer = info.context.viewer
+        if not self.row.rows_rejected or viewer is None:
+            return None
+        path = f"/imports/{self.id}/rejects.csv"
+        tokens = info.context.services.authentication.tokens
+        ticket = tokens.issue_ticket(viewer, path, lifetime_minutes=MAX_TICKET_MINUTES)
+        return f"{path}?ticket={ticket.text}"
 
 
 @strawberry.input(description="Which imports; all given conditions must hold.")

@@ -9,6 +9,7 @@ import strawberry
 from strawberry import UNSET
 
 from graphql_api.database.invoice import InvoiceLineRow, InvoiceRow, InvoiceStatus
+from graphql_api.schema.audit import audit_trail_field
 from graphql_api.schema.context import Info
 from graphql_api.schema.enums import Direction
 from graphql_api.schema.filters import (
@@ -36,6 +37,7 @@ from graphql_api.schema.paging import (
 from graphql_api.schema.place import County, load_county
 from graphql_api.schema.product import Product, ProductWhere, load_product
 from graphql_api.schema.scalars import BigInt, cents_to_decimal, millilitres_to_litres
+from graphql_api.schema.settings import load_settings
 from graphql_api.schema.store import Store, StoreWhere, load_store
 from graphql_api.services import invoice
 from graphql_api.services.choices import only_one
@@ -134,6 +136,15 @@ class InvoiceTotals:
         )
 
 
+@strawberry.type(description="The company that writes invoices, as it stands on them.")
+class Company:
+    """The company that writes invoices."""
+
+    name: str = strawberry.field(description="Its name.")
+    address: str | None = strawberry.field(description="Its address, on one or more lines.")
+    tax_number: str | None = strawberry.field(description="The number the tax office knows it by.")
+
+
 @strawberry.type(description="An invoice of one store on one day.")
 class Invoice(Node):
     """An invoice of one store on one day."""
@@ -141,6 +152,7 @@ class Invoice(Node):
     number: str = strawberry.field(description="Its number, unique among invoices.")
     date: dt.date = strawberry.field(description="The day of the sale.")
     status: InvoiceStatus = strawberry.field(description="How far it has come.")
+    audit_trail = audit_trail_field()
     key: strawberry.Private[int]
     store_id: strawberry.Private[int]
 
@@ -160,6 +172,17 @@ class Invoice(Node):
     async def store(self, info: Info) -> Store:
         """The store that sold."""
         return await load_store(info, self.store_id)
+
+    @strawberry.field(description='What its amounts are in: the code of ISO 4217, such as "USD".')
+    async def currency(self, info: Info) -> str:
+        """What its amounts are in."""
+        return (await load_settings(info)).currency
+
+    @strawberry.field(description="The company that writes it.")
+    async def company(self, info: Info) -> Company:
+        """The company that writes it."""
+        row = await load_settings(info)
+        return Company(name=row.company_name, address=row.company_address, tax_number=row.tax_number)
 
     @strawberry.field(description="The sums over all lines.")
     async def totals(self, info: Info) -> InvoiceTotals:
@@ -254,5 +277,5 @@ class InvoiceQuery:
             row = await info.context.loaders.invoices.load(key_of(id or "", "Invoice"))
         else:
             async with info.context.database.read() as session:
-                row = await invoice.invoice_by_number(session, number)
+                row = await invoice.invoice_by_number(session, number, viewer=info.context.viewer)
         return Invoice.from_row(row) if row else None

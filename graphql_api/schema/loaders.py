@@ -1,21 +1,38 @@
 """What an operation reads by id, batched: one statement for all that is asked at the same moment."""
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 from strawberry.dataloader import DataLoader
 
+from graphql_api.database.audit import AuditEntryRow
 from graphql_api.database.category import CategoryRow
 from graphql_api.database.engine import Database
 from graphql_api.database.import_job import ImportJobRow
+from graphql_api.database.invitation import InvitationRow
 from graphql_api.database.invoice import InvoiceLineRow, InvoiceRow
 from graphql_api.database.place import CountyRow, PlaceRow
 from graphql_api.database.product import ProductRow
+from graphql_api.database.settings import SettingsRow
 from graphql_api.database.store import StoreRow
+from graphql_api.database.user import UserRow
 from graphql_api.database.vendor import VendorRow
 from graphql_api.imports.rejects import RejectCode
-from graphql_api.services import category, import_job, import_reject, invoice, place, product, store, vendor
+from graphql_api.services import (
+    audit_log,
+    category,
+    import_job,
+    import_reject,
+    invitation,
+    invoice,
+    place,
+    product,
+    settings,
+    store,
+    user,
+    vendor,
+)
 from graphql_api.services.paging import Page
 from graphql_api.services.policy import Viewer
 
@@ -83,6 +100,16 @@ class Loaders:
         return batched(self.database, import_job.imports_by_id)
 
     @cached_property
+    def users(self) -> DataLoader[int, UserRow | None]:
+        """Accounts by id."""
+        return batched(self.database, user.users_by_id)
+
+    @cached_property
+    def invitations(self) -> DataLoader[int, InvitationRow | None]:
+        """Invitations by id."""
+        return batched(self.database, invitation.invitations_by_id)
+
+    @cached_property
     def reject_counts(self) -> DataLoader[int, list[tuple[RejectCode, int]]]:
         """Rejected rows of an import job by reason."""
         return batched(self.database, import_reject.reject_counts_by_import)
@@ -90,14 +117,34 @@ class Loaders:
     @cached_property
     def invoices(self) -> DataLoader[int, InvoiceRow | None]:
         """Invoices by id."""
-        return batched(self.database, invoice.invoices_by_id)
+        return batched(self.database, partial(invoice.invoices_by_id, viewer=self.viewer))
 
     @cached_property
     def invoice_totals(self) -> DataLoader[int, invoice.Totals]:
         """Sums over the lines of an invoice by its id."""
-        return batched(self.database, invoice.totals_by_invoice)
+        return batched(self.database, partial(invoice.totals_by_invoice, viewer=self.viewer))
 
     @cached_property
     def invoice_lines(self) -> DataLoader[invoice.LinesWanted, Page[InvoiceLineRow]]:
         """A page of the lines of an invoice."""
-        return batched(self.database, invoice.lines_by_invoice)
+        return batched(self.database, partial(invoice.lines_by_invoice, viewer=self.viewer))
+
+    @cached_property
+    def audit_entries(self) -> DataLoader[int, AuditEntryRow | None]:
+        """Entries of the audit record by id."""
+        return batched(self.database, audit_log.audit_entries_by_id)
+
+    @cached_property
+    def audit_trails(self) -> DataLoader[audit_log.TrailWanted, Page[AuditEntryRow]]:
+        """A page of what was done to a thing."""
+        return batched(self.database, audit_log.trails)
+
+    @cached_property
+    def audit_trail_counts(self) -> DataLoader[audit_log.EntityKey, int]:
+        """How often something was done to a thing."""
+        return batched(self.database, audit_log.trail_counts)
+
+    @cached_property
+    def settings(self) -> DataLoader[int, SettingsRow | None]:
+        """The company's settings, whose key is `SETTINGS_ID`."""
+        return batched(self.database, settings.settings_by_id)

@@ -38,8 +38,11 @@ def parse_global_id(value: str, argument: str = "id") -> tuple[str, int]:
         text = ""
     match = ID_TEXT.fullmatch(text)
     if match is None:
-        shown = value[:MAX_ID_LENGTH]
-        raise BadInput(f'"{shown}" is not an id. Pass one exactly as an `id` field gave it.', path=(argument,))
+        raise BadInput(
+            '"{given}" is not an id. Pass one exactly as an `id` field gave it.',
+            path=(argument,),
+            given=value[:MAX_ID_LENGTH],
+        )
     return match[1], int(match[2])
 
 
@@ -51,5 +54,10 @@ def key_of(value: str, type_name: str, argument: str = "id") -> int:
     """
     found, key = parse_global_id(value, argument)
     if found != type_name:
-        raise BadInput(f"This id belongs to the type {found}; one of the type {type_name} is needed.", path=(argument,))
+        raise BadInput(
+            "This id belongs to the type {found}; one of the type {needed} is needed.",
+            path=(argument,),
+            found=found,
+            needed=type_name,
+        )
     return key

@@ -166,7 +166,7 @@ def list_field(  # noqa: PLR0913 - everything that makes one list differ from an
         before: Before = UNSET,
     ) -> Any:
         page = page_request(first, after, last, before)
-        query = ListQuery(to_where(where), search or None, sorts(order_by), page)
+        query = ListQuery(to_where(where), search or None, sorts(order_by), page, info.context.viewer)
         return await list_connection(info.context, listing, to_node, query)
 
     resolve.__annotations__ |= {

@@ -7,6 +7,7 @@ from typing import Annotated
 import strawberry
 
 from graphql_api.database.product import ProductRow
+from graphql_api.schema.audit import audit_trail_field
 from graphql_api.schema.category import Category, load_category
 from graphql_api.schema.context import Info
 from graphql_api.schema.enums import Direction
@@ -25,9 +26,11 @@ from graphql_api.schema.filters import (
 from graphql_api.schema.node import Node, global_id, key_of
 from graphql_api.schema.paging import Connection, list_field
 from graphql_api.schema.scalars import optional_cents
+from graphql_api.schema.user import User, load_user
 from graphql_api.schema.vendor import Vendor, load_vendor
 from graphql_api.services import product
 from graphql_api.services.choices import only_one
+from graphql_api.services.visibility import may_edit_product
 
 
 @strawberry.type(description="A product. Its prices are the present ones; an invoice keeps those of its day.")
@@ -42,8 +45,11 @@ class Product(Node):
     unit_cost: Decimal | None = strawberry.field(description="What one bottle costs to buy.")
     unit_price: Decimal | None = strawberry.field(description="What one bottle sells for.")
     is_active: bool = strawberry.field(description="Whether it is still sold.")
+    version: int = strawberry.field(description="Counts its changes; pass it as `expectedVersion` to change it.")
+    audit_trail = audit_trail_field()
     category_id: strawberry.Private[int | None]
     vendor_id: strawberry.Private[int | None]
+    created_by_id: strawberry.Private[int | None]
 
     @classmethod
     def from_row(cls, row: ProductRow) -> "Product":
@@ -58,8 +64,10 @@ class Product(Node):
             unit_cost=optional_cents(row.unit_cost),
             unit_price=optional_cents(row.unit_price),
             is_active=row.is_active,
+            version=row.version,
             category_id=row.category_id,
             vendor_id=row.vendor_id,
+            created_by_id=row.created_by,
         )
 
     @strawberry.field(description="What kind of product it is; null when unknown.")
@@ -71,6 +79,18 @@ class Product(Node):
     async def vendor(self, info: Info) -> Vendor | None:
         """Who makes or supplies it."""
         return await load_vendor(info, self.vendor_id)
+
+    @strawberry.field(
+        description="Who created it; null when it came with an import. Only for those who may see accounts."
+    )
+    async def created_by(self, info: Info) -> User | None:
+        """Who created it."""
+        return await load_user(info, self.created_by_id)
+
+    @strawberry.field(description="Whether you may change it: administrators any, staff those they have created.")
+    def can_edit(self, info: Info) -> bool:
+        """Whether whoever asks may change it."""
+        return may_edit_product(info.context.viewer, self.created_by_id)
 
 
 @strawberry.input(description="Which products; all given conditions must hold.")
@@ -88,6 +108,7 @@ class ProductWhere:
     unit_cost: MoneyFilter | None = operator("What one bottle costs to buy.")
     unit_price: MoneyFilter | None = operator("What one bottle sells for.")
     is_active: BooleanFilter | None = operator("Whether it is still sold.")
+    mine: bool | None = operator("true: only products that you have created; false: only those of others.")
     and_: list["ProductWhere"] | None = operator(ALL_OF, name="and")
     or_: list["ProductWhere"] | None = operator(ANY_OF, name="or")
     not_: "ProductWhere | None" = operator(NONE_OF, name="not")

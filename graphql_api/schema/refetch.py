@@ -1,58 +1,92 @@
 """`node`: read any object again by its id."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import strawberry
 from strawberry.dataloader import DataLoader
 
+from graphql_api.schema.audit import AuditEntry
 from graphql_api.schema.category import Category
-from graphql_api.schema.context import Info
+from graphql_api.schema.context import Context, Info
 from graphql_api.schema.import_job import Import
+from graphql_api.schema.invitation import Invitation
 from graphql_api.schema.invoice import Invoice
 from graphql_api.schema.loaders import Loaders
 from graphql_api.schema.node import Node, parse_global_id
 from graphql_api.schema.place import County
 from graphql_api.schema.product import Product
+from graphql_api.schema.settings import Settings
 from graphql_api.schema.store import Store
+from graphql_api.schema.user import User
 from graphql_api.schema.vendor import Vendor
 from graphql_api.services.errors import BadInput
+from graphql_api.services.policy import Action, Viewer
 
-# How each type is found again: its loader, and what turns a row into the object.
-SOURCES: Mapping[str, tuple[Callable[[Loaders], DataLoader[int, Any]], Callable[[Any], Node]]] = {
-    "Category": (lambda loaders: loaders.categories, Category.from_row),
-    "County": (lambda loaders: loaders.counties, County.from_row),
-    "Import": (lambda loaders: loaders.imports, Import.from_row),
-    "Invoice": (lambda loaders: loaders.invoices, Invoice.from_row),
-    "Product": (lambda loaders: loaders.products, Product.from_row),
-    "Store": (lambda loaders: loaders.stores, Store.from_row),
-    "Vendor": (lambda loaders: loaders.vendors, Vendor.from_row),
+
+@dataclass(frozen=True)
+class Source:
+    """How objects of a type are found again.
+
+    Args:
+        action: the right it takes; the loader narrows it to the rows that may be seen.
+        loader: reads the rows.
+        to_node: turns a row into the object.
+        is_own: whether somebody without the right may see the object of this key all the same.
+    """
+
+    action: Action
+    loader: Callable[[Loaders], DataLoader[int, Any]]
+    to_node: Callable[[Any], Node]
+    is_own: Callable[[Viewer, int], bool] = lambda _viewer, _key: False
+
+    def is_open(self, viewer: Viewer | None, key: int) -> bool:
+        """Whether `viewer` may see the object of this key, if there is one."""
+        return viewer is not None and (self.action in viewer.actions or self.is_own(viewer, key))
+
+
+SOURCES: Mapping[str, Source] = {
+    "AuditEntry": Source(Action.READ_AUDIT, lambda loaders: loaders.audit_entries, AuditEntry.from_row),
+    "Category": Source(Action.READ_CATALOGUE, lambda loaders: loaders.categories, Category.from_row),
+    "County": Source(Action.READ_CATALOGUE, lambda loaders: loaders.counties, County.from_row),
+    "Import": Source(Action.READ_IMPORTS, lambda loaders: loaders.imports, Import.from_row),
+    "Invitation": Source(Action.MANAGE_USERS, lambda loaders: loaders.invitations, Invitation.from_row),
+    "Invoice": Source(Action.READ_INVOICES, lambda loaders: loaders.invoices, Invoice.from_row),
+    "Product": Source(Action.READ_CATALOGUE, lambda loaders: loaders.products, Product.from_row),
+    "Settings": Source(Action.READ_SETTINGS, lambda loaders: loaders.settings, Settings.from_row),
+    "Store": Source(Action.READ_CATALOGUE, lambda loaders: loaders.stores, Store.from_row),
+    "User": Source(
+        Action.MANAGE_USERS,
+        lambda loaders: loaders.users,
+        User.from_row,
+        is_own=lambda viewer, key: viewer.user_id == key,
+    ),
+    "Vendor": Source(Action.READ_CATALOGUE, lambda loaders: loaders.vendors, Vendor.from_row),
 }
 
 
-def find_node(loaders: Loaders, node_id: str) -> Awaitable[Node | None]:
-    """The object with this id, or None when it is gone.
+async def find_node(context: Context, node_id: str, argument: str = "id") -> Node | None:
+    """The object with this id; None when it is gone, and just so when the viewer may not see it.
 
     Raises:
         BadInput: when the text is no id, or the id of a type that cannot be read again.
     """
-    type_name, key = parse_global_id(node_id)
-    if type_name not in SOURCES:
-        raise BadInput(f"There is no type `{type_name}`.", path=("id",))
-    source, to_node = SOURCES[type_name]
-    return _load(source(loaders), key, to_node)
-
-
-async def _load(loader: DataLoader[int, Any], key: int, to_node: Callable[[Any], Node]) -> Node | None:
-    row = await loader.load(key)
-    return None if row is None else to_node(row)
+    type_name, key = parse_global_id(node_id, argument)
+    source = SOURCES.get(type_name)
+    if source is None:
+        raise BadInput("There is no type `{type}`.", path=(argument,), type=type_name)
+    if not source.is_open(context.viewer, key):
+        return None
+    row = await source.loader(context.loaders).load(key)
+    return None if row is None else source.to_node(row)
 
 
 @strawberry.type
 class NodeQuery:
     """Root field that finds any object."""
 
-    @strawberry.field(description="Any object by its id; null when it does not exist any more.")
+    @strawberry.field(description="Any object by its id; null when it does not exist, or is not visible to you.")
     async def node(
         self,
         info: Info,
@@ -61,4 +95,4 @@ class NodeQuery:
         ],
     ) -> Node | None:
         """Any object by its id."""
-        return await find_node(info.context.loaders, id)
+        return await find_node(info.context, id)

@@ -7,27 +7,39 @@ from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from graphql_api.schema.account import AccountMutation
+from graphql_api.schema.audit import AuditQuery
 from graphql_api.schema.category import CategoryQuery
 from graphql_api.schema.context import Context, Origin
 from graphql_api.schema.documents import Preparation, document_cache
 from graphql_api.schema.errors import InputError, present_error
 from graphql_api.schema.import_job import ImportQuery
 from graphql_api.schema.import_mutation import ImportMutation
+from graphql_api.schema.invitation import InvitationMutation, InvitationQuery
 from graphql_api.schema.invoice import InvoiceQuery
 from graphql_api.schema.permissions import Policy, guard
 from graphql_api.schema.place import PlaceQuery
 from graphql_api.schema.product import ProductQuery
+from graphql_api.schema.product_mutation import ProductMutation
 from graphql_api.schema.refetch import NodeQuery
 from graphql_api.schema.report import ReportQuery
 from graphql_api.schema.scalars import SCALARS
+from graphql_api.schema.session import SessionMutation, SessionQuery
+from graphql_api.schema.settings import SettingsMutation, SettingsQuery
 from graphql_api.schema.store import StoreQuery
 from graphql_api.schema.upload import UPLOAD_SCALAR, Upload
+from graphql_api.schema.user import UserMutation, UserQuery
 from graphql_api.schema.vendor import VendorQuery
+from graphql_api.schema.viewer import ViewerQuery
 
 
 @strawberry.type(description="Everything that can be read. Reading changes nothing.")
 class Query(
     NodeQuery,
+    ViewerQuery,
+    UserQuery,
+    SessionQuery,
+    InvitationQuery,
     PlaceQuery,
     StoreQuery,
     VendorQuery,
@@ -36,12 +48,22 @@ class Query(
     InvoiceQuery,
     ReportQuery,
     ImportQuery,
+    AuditQuery,
+    SettingsQuery,
 ):
     """Everything that can be read."""
 
 
 @strawberry.type(description="Everything that can be changed. Each answers with what came of it, or `userErrors`.")
-class Mutation(ImportMutation):
+class Mutation(
+    AccountMutation,
+    SessionMutation,
+    UserMutation,
+    InvitationMutation,
+    ImportMutation,
+    ProductMutation,
+    SettingsMutation,
+):
     """Everything that can be changed."""
 
 

@@ -1,5 +1,6 @@
 """The record of who did what: one entry for each attempt to change something."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +14,16 @@ from graphql_api.services.errors import ErrorCode
 from graphql_api.services.policy import Viewer
 
 MASK = "***"
-# Whatever has one of these in its name is never written down.
-SECRET = ("password", "token", "secret", "hash", "salt", "code")
+# A name with one of these anywhere in it means a secret …
+SECRET_PARTS = ("password", "passphrase", "secret", "token", "credential")
+# … and so does one with one of these among its words, as in `codeSalt` or `token_hash` …
+SECRET_WORDS = frozenset({"hash", "salt", "code", "codes", "pin", "otp", "cookie", "authorization", "signature"})
+# … unless it ends in what is only a time or a number about the secret, as in `access_token_minutes`,
+PLAIN_ENDS = frozenset({"minutes", "hours", "days", "seconds", "at", "count", "attempts"})
+# or is a code that everybody knows, as in `error_code`.
+PLAIN_CODES = frozenset({"error", "reject", "status", "zip", "postal", "country", "currency", "language"})
+UNDERSCORE = re.compile(r"_([a-z])")
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
 @dataclass(frozen=True)
@@ -52,8 +61,8 @@ async def write_change(session: AsyncSession, act: Act, change: Change) -> None:
         outcome=AuditOutcome.DONE,
         entity=change.entity,
         entity_id=change.entity_id,
-        before=masked(change.before),
-        after=masked(change.after),
+        before=masked(_spelled(change.before)),
+        after=masked(_spelled(change.after)),
     )
 
 
@@ -63,18 +72,40 @@ async def write_refusal(session: AsyncSession, act: Act, code: ErrorCode) -> Non
 
 
 def masked(fields: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The fields as JSON, secrets replaced by asterisks at any depth."""
+    """The fields as JSON, secrets replaced by asterisks at any depth, also inside of lists."""
+    return None if fields is None else {name: _masked(name, value) for name, value in fields.items()}
+
+
+def _spelled(fields: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The fields by the names that clients know them by."""
     if fields is None:
         return None
-    return {name: _masked(name, value) for name, value in fields.items()}
+    return {UNDERSCORE.sub(lambda found: found[1].upper(), name): value for name, value in fields.items()}
+
+
+def is_secret(name: str) -> bool:
+    """Whether the value of a field of this name is never written down."""
+    words = [word.lower() for word in WORD.findall(name)]
+    if not words or words[-1] in PLAIN_ENDS:
+        return False
+    if any(part in name.lower().replace("_", "") for part in SECRET_PARTS):
+        return True
+    if words[-1] == "code" and PLAIN_CODES.intersection(words[-2:-1]):
+        return False
+    return not SECRET_WORDS.isdisjoint(words)
 
 
 def _masked(name: str, value: Any) -> Any:
+    """What is written down of a field; what stands in a list goes by the name of the list."""
+    if value is not None and is_secret(name):
+        return MASK
     if isinstance(value, Mapping):
         return masked(value)
-    if value is not None and any(word in name.lower() for word in SECRET):
-        return MASK
-    return to_jsonable_python(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_masked(name, item) for item in value]
+    plain = to_jsonable_python(value, bytes_mode="hex")
+    # a row or another object with fields has become a mapping
+    return _masked(name, plain) if isinstance(plain, dict | list) else plain
 
 
 async def _write(session: AsyncSession, act: Act, **values: Any) -> None:

@@ -13,5 +13,10 @@ def only_one(**arguments: Any) -> None:
     """
     given = [name for name, value in arguments.items() if value is not None]
     if len(given) != 1:
-        names = " and ".join(f"`{name}`" for name in arguments)
-        raise BadInput(f"Give exactly one of {names}.", path=(given[-1],) if given else ())
+        first, second = arguments
+        raise BadInput(
+            "Give exactly one of `{first}` and `{second}`.",
+            path=(given[-1],) if given else (),
+            first=first,
+            second=second,
+        )

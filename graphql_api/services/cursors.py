@@ -11,16 +11,25 @@ from typing import Any, overload
 from sqlalchemy import BigInteger, Integer
 from sqlalchemy.types import TypeEngine
 
+from graphql_api.services.errors import BadInput
+
 VERSION = 1
 MAX_LENGTH = 2_000
 MAX_DIGITS = 40
-DAMAGED = "This cursor is damaged. Pass one exactly as it was given by `edges` or `pageInfo`."
-OTHER_ORDER = "This cursor belongs to a list in another order. Start again without it, or keep `orderBy`."
 BITS = {BigInteger: 63, Integer: 31}
 
 
-class BadCursor(ValueError):  # noqa: N818 - a finding about input, named as what it is
-    """A cursor that cannot be used; the message is for the client."""
+class BadCursor(BadInput):
+    """A cursor that cannot be used."""
+
+
+def damaged() -> BadCursor:
+    """The refusal of what was never one of our cursors."""
+    return BadCursor("This cursor is damaged. Pass one exactly as it was given by `edges` or `pageInfo`.")
+
+
+def _of_other_order() -> BadCursor:
+    return BadCursor("This cursor belongs to a list in another order. Start again without it, or keep `orderBy`.")
 
 
 def encode(order: str, values: Sequence[Any]) -> str:
@@ -66,25 +75,25 @@ def decode(cursor: str, order: str, types: Sequence[TypeEngine[Any]]) -> list[An
         case [int(version), str(made_for), list(values)] if version == VERSION and len(values) == len(types):
             pass
         case [int(version), str(made_for), list()] if version == VERSION and made_for != order:
-            raise BadCursor(OTHER_ORDER)
+            raise _of_other_order()
         case _:
-            raise BadCursor(DAMAGED)
+            raise damaged()
     if made_for != order:
-        raise BadCursor(OTHER_ORDER)
+        raise _of_other_order()
     try:
         return [_from_json(value, kind) for value, kind in zip(values, types, strict=True)]
     except (ValueError, InvalidOperation):
-        raise BadCursor(DAMAGED) from None
+        raise damaged() from None
 
 
 def _content(cursor: str) -> Any:
     if len(cursor) > MAX_LENGTH:
-        raise BadCursor(DAMAGED)
+        raise damaged()
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         return json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (ValueError, binascii.Error, RecursionError):
-        raise BadCursor(DAMAGED) from None
+        raise damaged() from None
 
 
 def _from_json(value: Any, kind: TypeEngine[Any]) -> Any:
@@ -94,14 +103,14 @@ def _from_json(value: Any, kind: TypeEngine[Any]) -> Any:
     if type(value) is int and expected is int:
         return _within(value, kind)
     if not isinstance(value, str) or expected is int:
-        raise BadCursor(DAMAGED)
+        raise damaged()
     return _from_text(value, expected)
 
 
 def _within(value: int, kind: TypeEngine[Any]) -> int:
     bits = next(bits for integer, bits in BITS.items() if isinstance(kind, integer))
     if not -(2**bits) <= value < 2**bits:
-        raise BadCursor(DAMAGED)
+        raise damaged()
     return value
 
 
@@ -113,19 +122,19 @@ def _from_text(text: str, expected: type) -> Any:
     if expected is Decimal:
         return _finite(Decimal(text))
     if "\x00" in text or _has_surrogate(text):
-        raise BadCursor(DAMAGED)
+        raise damaged()
     return text
 
 
 def _aware(instant: dt.datetime) -> dt.datetime:
     if instant.tzinfo is None:
-        raise BadCursor(DAMAGED)
+        raise damaged()
     return instant
 
 
 def _finite(number: Decimal) -> Decimal:
     if not number.is_finite() or abs(number.adjusted()) > MAX_DIGITS:
-        raise BadCursor(DAMAGED)
+        raise damaged()
     return number
 
 

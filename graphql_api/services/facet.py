@@ -74,9 +74,9 @@ async def facets(
         BadInput, TooComplex: with the path to the argument at fault.
     """
     if not 1 <= first <= MAX_FACETS:
-        raise BadInput(f"`first` goes from 1 to {MAX_FACETS}; got {first}.", path=("first",))
+        raise BadInput("`first` goes from 1 to {limit}; got {given}.", path=("first",), limit=MAX_FACETS, given=first)
     if len(search or "") > MAX_SEARCH:
-        raise BadInput(f"`search` takes at most {MAX_SEARCH} characters.", path=("search",))
+        raise BadInput("`search` takes at most {limit} characters.", path=("search",), limit=MAX_SEARCH)
     rule = COLUMNS[field]
     question = SalesQuestion(where=without_field(where or {}, field), group_by=(rule.dimension,))
     source = plan(question).source

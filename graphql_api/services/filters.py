@@ -47,7 +47,9 @@ def _is_null(column: Column, value: bool) -> ColumnElement[bool]:  # noqa: FBT00
 
 def _among(column: Column, values: Sequence[Any]) -> ColumnElement[bool]:
     if len(values) > MAX_LIST:
-        raise TooComplex(f"`in` takes at most {MAX_LIST} values; got {len(values)}.", path=("in",))
+        raise TooComplex(
+            "`in` takes at most {limit} values; got {given}.", path=("in",), limit=MAX_LIST, given=len(values)
+        )
     return column.in_(values)
 
 
@@ -91,15 +93,15 @@ def related_filter(key: Column, ids: Select[Any], field: FilterField) -> FilterF
 
 def _operator(column: Column, name: str, value: Any, normalise: Callable[[Any], Any]) -> ColumnElement[bool]:
     if value is None:
-        raise BadInput(f"`{name}` must not be null; leave it out, or use `isNull: true`.", path=(name,))
+        raise BadInput("`{name}` must not be null; leave it out, or use `isNull: true`.", path=(name,), name=name)
     if name in TESTS:
         return TESTS[name](column, value)
     if name not in COMPARISONS:
-        raise BadInput(f"There is no operator `{name}`.", path=(name,))
+        raise BadInput("There is no operator `{name}`.", path=(name,), name=name)
     try:
         stored = [normalise(item) for item in value] if name == "in" else normalise(value)
     except BadInput as error:
-        raise BadInput(error.message, path=(name, *error.path)) from None
+        raise error.below(name) from None
     return COMPARISONS[name](column, stored)
 
 
@@ -111,7 +113,7 @@ def condition(where: Where | None, fields: Mapping[str, FilterField], *, depth: 
         TooComplex: when `and`/`or`/`not` nest deeper than `MAX_DEPTH`, an `in` is too long, or it is too much in all.
     """
     if depth > MAX_DEPTH:
-        raise TooComplex(f"Filters nest at most {MAX_DEPTH} deep.")
+        raise TooComplex("Filters nest at most {limit} deep.", limit=MAX_DEPTH)
     if depth == 0:
         _check_size(where)
     parts = [_part(name, value, fields, depth) for name, value in (where or {}).items() if value is not None]
@@ -133,18 +135,24 @@ def _check_size(where: Any) -> None:
             values += len(item) if isinstance(item, list) else 1
     if conditions > MAX_CONDITIONS:
         raise TooComplex(
-            f"A filter has at most {MAX_CONDITIONS} conditions; this one has {conditions:,}. "
-            "To look for many values of one field, give them to `in`."
+            "A filter has at most {limit} conditions; this one has {given:,}. "
+            "To look for many values of one field, give them to `in`.",
+            limit=MAX_CONDITIONS,
+            given=conditions,
         )
     if values > MAX_VALUES:
-        raise TooComplex(f"A filter has at most {MAX_VALUES:,} values in all; this one has {values:,}. Ask in parts.")
+        raise TooComplex(
+            "A filter has at most {limit:,} values in all; this one has {given:,}. Ask in parts.",
+            limit=MAX_VALUES,
+            given=values,
+        )
 
 
 def _part(name: str, value: Any, fields: Mapping[str, FilterField], depth: int) -> ColumnElement[bool]:
     try:
         return _combined(name, value, fields, depth)
     except (BadInput, TooComplex) as error:
-        raise type(error)(error.message, path=(name, *error.path)) from None
+        raise error.below(name) from None
 
 
 def _combined(name: str, value: Any, fields: Mapping[str, FilterField], depth: int) -> ColumnElement[bool]:
@@ -157,7 +165,7 @@ def _combined(name: str, value: Any, fields: Mapping[str, FilterField], depth: i
             # IS NOT TRUE, not NOT: a row whose value is unknown does not match, so its negation does.
             return not_(condition(value, fields, depth=depth + 1).is_(true()))
     if name not in fields:
-        raise BadInput(f"There is no filter `{name}`.")
+        raise BadInput("There is no filter `{name}`.", name=name)
     return fields[name](value)
 
 
@@ -167,5 +175,5 @@ def _items(value: Sequence[Where], fields: Mapping[str, FilterField], depth: int
         try:
             conditions.append(condition(item, fields, depth=depth + 1))
         except (BadInput, TooComplex) as error:
-            raise type(error)(error.message, path=(str(position), *error.path)) from None
+            raise error.below(str(position)) from None
     return conditions

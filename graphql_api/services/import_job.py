@@ -22,6 +22,7 @@ from graphql_api.services.filters import FilterField, column_filter, escape_like
 from graphql_api.services.listing import Listing, Sort
 from graphql_api.services.reading import rows_by_id
 from graphql_api.services.storage import FileStorage, StoredFile
+from graphql_api.services.translation import Sentence
 from graphql_api.services.unit_of_work import UnitOfWork
 
 IMPORT_JOB = "import"
@@ -136,7 +137,9 @@ async def confirm_import(work: UnitOfWork, import_id: int) -> ImportJobRow:
     """Import for real what a completed dry run looked at, from the file already stored."""
     job = await _locked(work, import_id)
     if not job.dry_run or job.status is not ImportStatus.COMPLETED:
-        raise Conflict(f"Only a completed dry run can be confirmed; this import is {_described(job)}.", path=("id",))
+        raise Conflict(
+            "Only a completed dry run can be confirmed; this import is {status}.", path=("id",), status=_described(job)
+        )
     request = ImportRequest(job.file_name, job.kind, job.mode, job.on_error, dry_run=False, mapping=dict(job.mapping))
     return await start_import(work, StoredFile(job.storage_key, job.file_size, job.sha256), request)
 
@@ -152,7 +155,9 @@ async def cancel_import(work: UnitOfWork, import_id: int) -> ImportJobRow:
         await _enqueue(work, job)
     elif job.status not in {ImportStatus.CANCELLING, ImportStatus.CANCELLED}:
         raise Conflict(
-            f"Only an import that has not ended can be cancelled; this one is {_described(job)}.", path=("id",)
+            "Only an import that has not ended can be cancelled; this one is {status}.",
+            path=("id",),
+            status=_described(job),
         )
     work.record("Import", job.id, before=before, after=_facts(job))
     return job
@@ -166,15 +171,18 @@ async def revert_import(work: UnitOfWork, import_id: int) -> ImportJobRow:
         work.record("Import", job.id, before=before, after=before)
         return job
     if job.dry_run or job.status is not ImportStatus.COMPLETED:
-        raise Conflict(f"Only a completed import can be reverted; this one is {_described(job)}.", path=("id",))
+        raise Conflict(
+            "Only a completed import can be reverted; this one is {status}.", path=("id",), status=_described(job)
+        )
     job.status, job.finished_at = ImportStatus.REVERTING, None
     await _enqueue(work, job)
     work.record("Import", job.id, before=before, after=_facts(job))
     return job
 
 
-def _described(job: ImportJobRow) -> str:
-    return f"{job.status.value}, a dry run" if job.dry_run else job.status.value
+def _described(job: ImportJobRow) -> Sentence | str:
+    status = job.status.value
+    return Sentence("{status}, a dry run", status=status) if job.dry_run else status
 
 
 def measure_progress(job: ImportJobRow, now: datetime) -> ImportProgress:
@@ -209,6 +217,6 @@ def validated_mapping(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     mapping: dict[str, str] = {}
     for header, target in pairs:
         if header in mapping:
-            raise BadInput(f"The mapping names the column {header!r} twice.", path=("mapping",))
+            raise BadInput("The mapping names the column {header!r} twice.", path=("mapping",), header=header)
         mapping[header] = target
     return mapping

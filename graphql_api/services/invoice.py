@@ -16,8 +16,10 @@ from graphql_api.services.errors import BadInput
 from graphql_api.services.filters import FilterField, column_filter
 from graphql_api.services.listing import Listing, Sort
 from graphql_api.services.paging import Page, PageRequest
-from graphql_api.services.reading import id_array, rows_by_id
+from graphql_api.services.policy import Viewer
+from graphql_api.services.reading import id_array
 from graphql_api.services.relations import nested_filter
+from graphql_api.services.visibility import visible_invoices, visible_lines
 
 LINE_ORDER = "invoice_line.line_number"
 
@@ -27,13 +29,15 @@ FIELDS: Mapping[str, FilterField] = {
     "date": column_filter(col(InvoiceRow.date)),
     "status": column_filter(col(InvoiceRow.status)),
     "store": nested_filter(col(InvoiceRow.store_id), select(col(StoreRow.id)), store.FIELDS),
-    "product": nested_filter(
-        col(InvoiceRow.id),
-        select(col(InvoiceLineRow.invoice_id)).join(ProductRow, col(ProductRow.id) == InvoiceLineRow.product_id),
-        product.FIELDS,
-    ),
 }
-"""Filters of an invoice; `product` keeps invoices with at least one line of such a product."""
+
+
+def own_fields(viewer: Viewer | None) -> Mapping[str, FilterField]:
+    """`product` keeps invoices with at least one line of such a product; its filter knows whose products are own."""
+    lines = select(col(InvoiceLineRow.invoice_id)).join(ProductRow, col(ProductRow.id) == InvoiceLineRow.product_id)
+    products = {**product.FIELDS, **product.own_fields(viewer)}
+    return {"product": nested_filter(col(InvoiceRow.id), lines, products)}
+
 
 INVOICES: Listing[InvoiceRow] = Listing(
     statement=select(InvoiceRow),
@@ -42,6 +46,8 @@ INVOICES: Listing[InvoiceRow] = Listing(
     sorts={"DATE": col(InvoiceRow.date), "NUMBER": col(InvoiceRow.number)},
     default=[Sort("DATE", is_descending=True)],
     search=lambda text: col(InvoiceRow.number) == text,
+    visible=visible_invoices,
+    own_fields=own_fields,
 )
 
 
@@ -61,36 +67,41 @@ class LinesWanted(NamedTuple):
     request: PageRequest
 
 
-async def invoices_by_id(session: AsyncSession, ids: Sequence[int]) -> list[InvoiceRow | None]:
-    """The invoices with these ids, in the order of the ids."""
-    return await rows_by_id(session, InvoiceRow, ids)
+async def invoices_by_id(
+    session: AsyncSession, ids: Sequence[int], *, viewer: Viewer | None
+) -> list[InvoiceRow | None]:
+    """The invoices with these ids, in the order of the ids; None where `viewer` sees none."""
+    statement = select(InvoiceRow).where(col(InvoiceRow.id) == any_(id_array(ids)), visible_invoices(viewer))
+    found = {row.id: row for row in await session.scalars(statement)}
+    return [found.get(key) for key in ids]
 
 
-async def invoice_by_number(session: AsyncSession, number: str) -> InvoiceRow | None:
-    """The invoice with this number."""
-    return await session.scalar(select(InvoiceRow).where(col(InvoiceRow.number) == number))
+async def invoice_by_number(session: AsyncSession, number: str, *, viewer: Viewer | None) -> InvoiceRow | None:
+    """The invoice with this number, if `viewer` sees it."""
+    statement = select(InvoiceRow).where(col(InvoiceRow.number) == number, visible_invoices(viewer))
+    return await session.scalar(statement)
 
 
-async def totals_by_invoice(session: AsyncSession, ids: Sequence[int]) -> list[Totals]:
-    """The totals of each of these invoices; zeros where there are no lines."""
+async def totals_by_invoice(session: AsyncSession, ids: Sequence[int], *, viewer: Viewer | None) -> list[Totals]:
+    """The totals of each of these invoices; zeros where `viewer` sees no lines."""
     invoice_id = col(InvoiceLineRow.invoice_id)
     amounts = (InvoiceLineRow.revenue, InvoiceLineRow.cost, InvoiceLineRow.quantity)
     sums = [func.sum(col(amount)).cast(BigInteger) for amount in amounts]
-    statement = select(invoice_id, *sums, func.count()).where(invoice_id == any_(id_array(ids)))
+    statement = select(invoice_id, *sums, func.count()).where(invoice_id == any_(id_array(ids)), visible_lines(viewer))
     found = await session.execute(statement.group_by(invoice_id))
     totals = {row[0]: Totals._make(row[1:]) for row in found}
     return [totals.get(key, Totals()) for key in ids]
 
 
 async def lines_by_invoice(
-    session: AsyncSession, wanted: Sequence[LinesWanted]
+    session: AsyncSession, wanted: Sequence[LinesWanted], *, viewer: Viewer | None
 ) -> list[Page[InvoiceLineRow] | BaseException]:
-    """A page of lines for each wanted invoice, by line number: one statement for each distinct page request."""
+    """A page of the lines that `viewer` sees of each wanted invoice: one statement for each distinct page request."""
     pages: dict[LinesWanted, Page[InvoiceLineRow] | BaseException] = {}
     for request in {item.request for item in wanted}:
         ids = [item.invoice_id for item in wanted if item.request == request]
         try:
-            found = await _lines(session, ids, request)
+            found = await _lines(session, ids, request, viewer)
         except BadInput as error:
             pages.update({LinesWanted(key, request): error for key in ids})
         else:
@@ -98,12 +109,14 @@ async def lines_by_invoice(
     return [pages[item] for item in wanted]
 
 
-async def _lines(session: AsyncSession, ids: Sequence[int], request: PageRequest) -> dict[int, list[InvoiceLineRow]]:
+async def _lines(
+    session: AsyncSession, ids: Sequence[int], request: PageRequest, viewer: Viewer | None
+) -> dict[int, list[InvoiceLineRow]]:
     """Up to one line more than asked of each invoice, each invoice by its own short index scan."""
     keys = func.unnest(id_array(ids)).table_valued(column("id", BigInteger), name="wanted")
     wanted = keys.render_derived()
     number = col(InvoiceLineRow.line_number)
-    lines = select(InvoiceLineRow).where(col(InvoiceLineRow.invoice_id) == wanted.c.id)
+    lines = select(InvoiceLineRow).where(col(InvoiceLineRow.invoice_id) == wanted.c.id, visible_lines(viewer))
     if request.after is not None:
         lines = lines.where(number > _line_number(request.after, "after"))
     if request.before is not None:
@@ -120,9 +133,9 @@ def _line_number(cursor: str, argument: str) -> int:
     try:
         numbers = cursors.decode(cursor, LINE_ORDER, [InvoiceLineRow.__table__.c.line_number.type])  # type: ignore[attr-defined]  # set by SQLModel
     except cursors.BadCursor as error:
-        raise BadInput(str(error), path=(argument,)) from None
+        raise error.below(argument) from None
     if numbers[0] is None:
-        raise BadInput(cursors.DAMAGED, path=(argument,))
+        raise cursors.damaged().below(argument)
     return int(numbers[0])
 
 

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graphql_api.services.errors import BadInput, TooComplex
 from graphql_api.services.filters import Column, FilterField, Where, condition
 from graphql_api.services.paging import Page, PageRequest, SortKey, page_statement, read_page
+from graphql_api.services.policy import Viewer
 
 Row = TypeVar("Row")
 MAX_SEARCH = 200
@@ -26,12 +27,21 @@ class Sort:
 
 @dataclass(frozen=True)
 class ListQuery:
-    """What a client asked of a list; everything may be left out."""
+    """What a client asked of a list, and who asks; everything may be left out."""
 
     where: Where | None = None
     search: str | None = None
     order: Sequence[Sort] = ()
     page: PageRequest = field(default_factory=PageRequest)
+    viewer: Viewer | None = None
+
+
+def _whole(_viewer: Viewer | None) -> ColumnElement[bool]:
+    return true()
+
+
+def _no_fields(_viewer: Viewer | None) -> Mapping[str, FilterField]:
+    return {}
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class Listing(Generic[Row]):
         sorts: what `order` can name.
         default: the order when none is asked for.
         search: the condition that a row matches a searched text.
+        visible: the condition that somebody may see a row; everybody sees all unless it is given.
+        own_fields: what else `where` can name, whose meaning hangs on who asks; they win over `fields`.
     """
 
     statement: Select[Any]
@@ -53,6 +65,8 @@ class Listing(Generic[Row]):
     sorts: Mapping[str, Column]
     default: Sequence[Sort]
     search: Callable[[str], ColumnElement[bool]]
+    visible: Callable[[Viewer | None], ColumnElement[bool]] = _whole
+    own_fields: Callable[[Viewer | None], Mapping[str, FilterField]] = _no_fields
 
     async def page(self, session: AsyncSession, query: ListQuery) -> Page[Row]:
         """The page asked for.
@@ -72,24 +86,24 @@ class Listing(Generic[Row]):
         return await session.scalar(select(func.count()).select_from(matching.subquery())) or 0
 
     def _matching(self, query: ListQuery) -> Select[Any]:
-        statement = self.statement
+        statement = self.statement.where(self.visible(query.viewer))
         if query.where:
-            statement = statement.where(self._condition(query.where))
+            statement = statement.where(self._condition(query.where, query.viewer))
         text = (query.search or "").strip()
         if len(text) > MAX_SEARCH:
-            raise BadInput(f"`search` takes at most {MAX_SEARCH} characters.", path=("search",))
+            raise BadInput("`search` takes at most {limit} characters.", path=("search",), limit=MAX_SEARCH)
         return statement.where(self.search(text)) if text else statement
 
-    def _condition(self, where: Where) -> ColumnElement[bool]:
+    def _condition(self, where: Where, viewer: Viewer | None) -> ColumnElement[bool]:
         try:
-            return condition(where, self.fields)
+            return condition(where, {**self.fields, **self.own_fields(viewer)})
         except (BadInput, TooComplex) as error:
-            raise type(error)(error.message, path=("where", *error.path)) from None
+            raise error.below("where") from None
 
     def _keys(self, order: Sequence[Sort]) -> list[SortKey]:
         """The asked order, ended by the key in the direction of the last sort, so that one index serves it."""
         if len(order) > MAX_SORTS:
-            raise BadInput(f"`orderBy` takes at most {MAX_SORTS} keys.", path=("orderBy",))
+            raise BadInput("`orderBy` takes at most {limit} keys.", path=("orderBy",), limit=MAX_SORTS)
         wishes: dict[str, Sort] = {}
         for sort in order or self.default:
             wishes.setdefault(sort.by, sort)

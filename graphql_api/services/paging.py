@@ -68,7 +68,9 @@ class PageRequest:
             raise BadInput("Ask for `first` or for `last`, not for both.", path=("last",))
         for name, size in (("first", self.first), ("last", self.last)):
             if size is not None and not 0 <= size <= MAX_PAGE:
-                raise BadInput(f"`{name}` goes from 0 to {MAX_PAGE}; got {size}.", path=(name,))
+                raise BadInput(
+                    "`{name}` goes from 0 to {limit}; got {given}.", path=(name,), name=name, limit=MAX_PAGE, given=size
+                )
 
     @property
     def is_backward(self) -> bool:
@@ -140,9 +142,9 @@ def _values(order: Sequence[SortKey], cursor: str, argument: str) -> list[Any]:
     try:
         values = cursors.decode(cursor, _signature(order), [key.type for key in order])
     except cursors.BadCursor as error:
-        raise BadInput(str(error), path=(argument,)) from None
+        raise error.below(argument) from None
     if any(value is None and not key.is_nullable for key, value in zip(order, values, strict=True)):
-        raise BadInput(cursors.DAMAGED, path=(argument,))
+        raise cursors.damaged().below(argument)
     return values
 
 

@@ -1,13 +1,13 @@
 """Counties, cities and zips."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from graphql_api.database.place import CountyRow, PlaceRow
-from graphql_api.imports.values import ValueProblem, clean_place_name, clean_zip
+from graphql_api.imports.values import TextTooLong, ValueProblem, clean_place_name, clean_zip
 from graphql_api.services.errors import BadInput
 from graphql_api.services.filters import Column, FilterField, column_filter, escape_like
 from graphql_api.services.listing import Listing, Sort
@@ -19,18 +19,21 @@ MAX_INTEGER = 2**31 - 1
 
 def canonical_name(text: str) -> str:
     """A city or county as it is stored: trimmed, single spaces, upper case."""
-    try:
-        return clean_place_name(text)
-    except ValueProblem as problem:
-        raise BadInput(problem.hint) from None
+    return _canonical(text, clean_place_name)
 
 
 def canonical_zip(text: str) -> str:
     """A zip as it is stored: `52726.0` is 52726."""
+    return _canonical(text, clean_zip)
+
+
+def _canonical(text: str, clean: Callable[[str], str]) -> str:
     try:
-        return clean_zip(text)
-    except ValueProblem as problem:
-        raise BadInput(problem.hint) from None
+        return clean(text)
+    except TextTooLong as problem:
+        raise BadInput("Shorten the text to {limit} characters.", limit=problem.limit) from None
+    except ValueProblem:
+        raise BadInput("Remove the control characters from the text.") from None
 
 
 def resembles(column: Column, text: str) -> ColumnElement[bool]:

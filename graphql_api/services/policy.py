@@ -6,6 +6,7 @@ from enum import Enum
 
 from graphql_api.database.user import Role
 from graphql_api.services.errors import ErrorCode, ServiceError
+from graphql_api.services.translation import Sentence
 
 
 class Unauthenticated(ServiceError):  # noqa: N818 - named as its code
@@ -23,20 +24,20 @@ class Forbidden(ServiceError):  # noqa: N818 - named as its code
 class Action(Enum):
     """What somebody can be allowed to do; the value completes the sentence "You may not …"."""
 
-    SIGN_IN = "sign in, register or recover an account"
-    USE_ACCOUNT = "see and change the own account"
-    READ_CATALOGUE = "see stores, products, vendors, categories and places"
-    READ_COSTS = "see what products cost, and profit"
-    READ_INVOICES = "see invoices"
-    READ_SALES = "see sales reports"
-    READ_IMPORTS = "see imports"
-    IMPORT = "load files and take them back"
-    CREATE_PRODUCT = "create products"
-    EDIT_PRODUCT = "edit products"
-    READ_SETTINGS = "see the company's settings"
-    CHANGE_SETTINGS = "change the company's settings"
-    MANAGE_USERS = "see and change accounts and invitations"
-    READ_AUDIT = "see the record of who did what"
+    SIGN_IN = Sentence("sign in, register or recover an account")
+    USE_ACCOUNT = Sentence("see and change the own account")
+    READ_CATALOGUE = Sentence("see stores, products, vendors, categories and places")
+    READ_COSTS = Sentence("see what products cost, and profit")
+    READ_INVOICES = Sentence("see invoices")
+    READ_SALES = Sentence("see sales reports")
+    READ_IMPORTS = Sentence("see imports")
+    IMPORT = Sentence("load files and take them back")
+    CREATE_PRODUCT = Sentence("create products")
+    EDIT_PRODUCT = Sentence("edit products")
+    READ_SETTINGS = Sentence("see the company's settings")
+    CHANGE_SETTINGS = Sentence("change the company's settings")
+    MANAGE_USERS = Sentence("see and change accounts and invitations")
+    READ_AUDIT = Sentence("see the record of who did what")
 
 
 EVERYBODY = frozenset(Role)
@@ -44,22 +45,26 @@ COMPANY = frozenset({Role.ADMIN, Role.STAFF, Role.SALESPERSON})
 OFFICE = frozenset({Role.ADMIN, Role.STAFF})
 ADMINS = frozenset({Role.ADMIN})
 
-# Rows may narrow a right further: see `visibility` in the service of the noun.
 ROLES: Mapping[Action, frozenset[Role]] = {
     Action.SIGN_IN: EVERYBODY,
     Action.USE_ACCOUNT: EVERYBODY,
     Action.READ_CATALOGUE: EVERYBODY,
     Action.READ_COSTS: COMPANY,
-    Action.READ_INVOICES: EVERYBODY,  # customers: their own
+    Action.READ_INVOICES: EVERYBODY,
     Action.READ_SALES: COMPANY,
     Action.READ_IMPORTS: OFFICE,
     Action.IMPORT: OFFICE,
     Action.CREATE_PRODUCT: OFFICE,
-    Action.EDIT_PRODUCT: OFFICE,  # staff: those they have created
+    Action.EDIT_PRODUCT: OFFICE,
     Action.READ_SETTINGS: COMPANY,
     Action.CHANGE_SETTINGS: ADMINS,
     Action.MANAGE_USERS: ADMINS,
     Action.READ_AUDIT: ADMINS,
+}
+# Where a right ends within its rows; `visibility` and the services of the nouns hold to it.
+OWN_ROWS: Mapping[tuple[Action, Role], str] = {
+    (Action.READ_INVOICES, Role.CUSTOMER): "those written for the customer whose account it is",
+    (Action.EDIT_PRODUCT, Role.STAFF): "those the account has created",
 }
 # What needs no account.
 PUBLIC = frozenset({Action.SIGN_IN})
@@ -95,3 +100,14 @@ def require(viewer: Viewer | None, action: Action) -> None:
         raise Unauthenticated("Sign in to {action}.", action=action.value)
     if action not in viewer.actions:
         raise Forbidden("You may not {action}.", action=action.value)
+
+
+def signed_in(viewer: Viewer | None) -> Viewer:
+    """Whoever asks, where a check has made sure that there is somebody.
+
+    Raises:
+        Unauthenticated: there is nobody.
+    """
+    if viewer is None:
+        raise Unauthenticated("Sign in to {action}.", action=Action.USE_ACCOUNT.value)
+    return viewer

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, false, not_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -14,6 +15,7 @@ from graphql_api.services.errors import BadInput
 from graphql_api.services.filters import FilterField, column_filter
 from graphql_api.services.listing import Listing, Sort
 from graphql_api.services.place import resembles
+from graphql_api.services.policy import Viewer
 from graphql_api.services.reading import rows_by_id
 from graphql_api.services.relations import optional_related_filter
 
@@ -48,6 +50,18 @@ FIELDS: Mapping[str, FilterField] = {
     "unitPrice": column_filter(col(ProductRow.unit_price), to_cents),
     "isActive": column_filter(col(ProductRow.is_active)),
 }
+
+
+def own_fields(viewer: Viewer | None) -> Mapping[str, FilterField]:
+    """`mine` keeps the products that whoever asks has created, or with false all others."""
+
+    def mine(is_mine: Any) -> ColumnElement[bool]:
+        created = col(ProductRow.created_by) == viewer.user_id if viewer else false()
+        return created if is_mine else not_(created.is_(True))
+
+    return {"mine": mine}
+
+
 PRODUCTS: Listing[ProductRow] = Listing(
     statement=select(ProductRow),
     key=col(ProductRow.id),
@@ -61,6 +75,7 @@ PRODUCTS: Listing[ProductRow] = Listing(
     },
     default=[Sort("NAME")],
     search=lambda text: or_(resembles(col(ProductRow.name), text), col(ProductRow.sku) == text),
+    own_fields=own_fields,
 )
 
 

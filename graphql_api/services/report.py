@@ -29,7 +29,7 @@ from graphql_api.reports.sql import (
 from graphql_api.reports.tables import INVOICE_LINES, INVOICES
 from graphql_api.reports.tuning import prepare_to_add_up
 from graphql_api.services import cursors
-from graphql_api.services.errors import BadInput, TooComplex
+from graphql_api.services.errors import TooComplex
 from graphql_api.services.paging import Page, PageRequest, SortKey, read_page
 from graphql_api.services.report_rules import check_compared_dates, check_question, compared_period, having_condition
 from graphql_api.services.sales_filter import Dates, sales_condition, split_dates
@@ -89,9 +89,10 @@ async def sales_report(session: AsyncSession, question: SalesQuestion) -> SalesR
     found = result.mappings().all()
     if found[0]["size"] > MAX_FILLED_ROWS:
         raise TooComplex(
-            f"Filling the gaps makes more than {MAX_FILLED_ROWS:,} rows. "
+            "Filling the gaps makes more than {limit:,} rows. "
             "Shorten the period, take a coarser time bucket or fewer groups.",
             path=("gapFill",),
+            limit=MAX_FILLED_ROWS,
         )
     return _report(question, found, source, compared, started)
 
@@ -152,7 +153,7 @@ def _after(question: SalesQuestion) -> list[Any] | None:
     try:
         return cursors.decode(question.after, _signature(question), types)
     except cursors.BadCursor as error:
-        raise BadInput(str(error), path=("after",)) from None
+        raise error.below("after") from None
 
 
 def _report(

@@ -17,14 +17,6 @@ from graphql_api.services.sales_filter import Dates
 MAX_GROUPS = 3
 MAX_ORDERS = 4
 MAX_ROWS = 1_000
-UNBOUNDED = (
-    "PREVIOUS_PERIOD needs a beginning and an end: add `date: {gte: …, lte: …}` to `where`, "
-    "or give `compareTo` a range of its own."
-)
-SCATTERED = (
-    "With `compareTo`, filter dates on the outer level by `eq`, `gte`, `gt`, `lte` or `lt`, "
-    "not by `in` and not inside `or` or `not`."
-)
 # `having` names measures as the fields of SalesMeasures do.
 HAVING_NAMES: Mapping[str, Measure] = {
     "lineCount": Measure.LINE_COUNT,
@@ -47,7 +39,9 @@ def check_question(question: SalesQuestion) -> None:
     _check_groups(question)
     _check_order(question)
     if not 0 <= question.first <= MAX_ROWS:
-        raise BadInput(f"`first` goes from 0 to {MAX_ROWS}; got {question.first}.", path=("first",))
+        raise BadInput(
+            "`first` goes from 0 to {limit}; got {given}.", path=("first",), limit=MAX_ROWS, given=question.first
+        )
     if question.gap_fill and question.bucket is None:
         raise BadInput("`gapFill` needs a time bucket in `groupBy`, such as `{time: MONTH}`.", path=("gapFill",))
     compared = question.compare_to
@@ -58,7 +52,12 @@ def check_question(question: SalesQuestion) -> None:
 def _check_groups(question: SalesQuestion) -> None:
     groups = question.group_by
     if len(groups) > MAX_GROUPS:
-        raise TooComplex(f"A report groups by at most {MAX_GROUPS} keys; got {len(groups)}.", path=("groupBy",))
+        raise TooComplex(
+            "A report groups by at most {limit} keys; got {given}.",
+            path=("groupBy",),
+            limit=MAX_GROUPS,
+            given=len(groups),
+        )
     if len(set(groups)) < len(groups):
         raise BadInput("Name each key of `groupBy` once.", path=("groupBy",))
     if sum(isinstance(group, TimeBucket) for group in groups) > 1:
@@ -68,7 +67,12 @@ def _check_groups(question: SalesQuestion) -> None:
 def _check_order(question: SalesQuestion) -> None:
     orders = question.order_by
     if len(orders) > MAX_ORDERS:
-        raise TooComplex(f"`orderBy` takes at most {MAX_ORDERS} keys; got {len(orders)}.", path=("orderBy",))
+        raise TooComplex(
+            "`orderBy` takes at most {limit} keys; got {given}.",
+            path=("orderBy",),
+            limit=MAX_ORDERS,
+            given=len(orders),
+        )
     for index, order in enumerate(orders):
         _check_sort(order, question, path=("orderBy", str(index)))
 
@@ -79,7 +83,7 @@ def _check_sort(order: ReportOrder, question: SalesQuestion, path: tuple[str, ..
     if isinstance(order.by, Measure):
         return
     if order.by not in question.group_by:
-        raise BadInput(f"`orderBy` names {order.by}, which `groupBy` does not.", path=(*path, "key"))
+        raise BadInput("`orderBy` names {key}, which `groupBy` does not.", path=(*path, "key"), key=order.by)
     if order.value is not OrderValue.CURRENT:
         raise BadInput("Only measures have an earlier value or a change.", path=(*path, "value"))
 
@@ -91,9 +95,17 @@ def check_compared_dates(question: SalesQuestion, dates: Dates) -> None:
         BadInput: when `dates` are not a plain range, or not the range that PREVIOUS_PERIOD needs.
     """
     if "date" in filter_names(dates.rest):
-        raise BadInput(SCATTERED, path=("where", "date"))
+        raise BadInput(
+            "With `compareTo`, filter dates on the outer level by `eq`, `gte`, `gt`, `lte` or `lt`, "
+            "not by `in` and not inside `or` or `not`.",
+            path=("where", "date"),
+        )
     if dates.range is None and question.compare_to is EarlierPeriod.PREVIOUS_PERIOD:
-        raise BadInput(UNBOUNDED, path=("compareTo",))
+        raise BadInput(
+            "PREVIOUS_PERIOD needs a beginning and an end: add `date: {gte: …, lte: …}` to `where`, "
+            "or give `compareTo` a range of its own.",
+            path=("compareTo",),
+        )
     if dates.range is not None and dates.range.days < 1:
         raise BadInput("The dates of `where` leave no day to compare.", path=("where", "date"))
 
@@ -122,7 +134,7 @@ def having_condition(question: SalesQuestion, sums: Mapping[str, ColumnElement[A
     try:
         return condition(question.having, fields)
     except (BadInput, TooComplex) as error:
-        raise type(error)(error.message, path=("having", *error.path)) from None
+        raise error.below("having") from None
 
 
 def _measure_filter(measure: Measure, sums: Mapping[str, ColumnElement[Any]]) -> FilterField:

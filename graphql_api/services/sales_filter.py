@@ -33,7 +33,7 @@ def sales_condition(where: Where, source: Source) -> ColumnElement[bool]:
     try:
         return condition(where, sales_fields(source.table))
     except (BadInput, TooComplex) as error:
-        raise type(error)(error.message, path=("where", *error.path)) from None
+        raise error.below("where") from None
 
 
 @dataclass(frozen=True)

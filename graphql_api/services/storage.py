@@ -43,7 +43,7 @@ class _Stream(RawIOBase):
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise TooLarge(f"The file is larger than {limit} bytes; split it, or raise UPLOAD_LIMIT_BYTES.")
+        raise TooLarge("The file is larger than {limit} bytes; split it, or raise UPLOAD_LIMIT_BYTES.", limit=limit)
 
 
 class FileStorage:

@@ -38,7 +38,7 @@ def near(point: Operators) -> ColumnElement[bool]:
 def _within(point: Operators, name: str, least: int, most: int) -> Decimal:
     value = point.get(name)
     if value is None or not least <= value <= most:
-        raise BadInput(f"`{name}` goes from {least} to {most}.", path=(name,))
+        raise BadInput("`{name}` goes from {least} to {most}.", path=(name,), name=name, least=least, most=most)
     return Decimal(value)
 
 

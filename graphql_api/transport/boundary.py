@@ -9,9 +9,10 @@ from http import HTTPStatus
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphql_api.schema.errors import INTERNAL
+from graphql_api.database.user import Language
+from graphql_api.schema.errors import INTERNAL, hidden_fault
 from graphql_api.services.faults import as_service_error
-from graphql_api.transport.problems import problem_response, service_error_response
+from graphql_api.transport.problems import language_of, problem_response, service_error_response
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,8 @@ class RequestBoundary:
         except Exception as error:
             if answer.has_begun:
                 raise
-            await _failure_response(error, request_id)(scope, receive, answer.send)
+            language = language_of(Headers(scope=scope))
+            await _failure_response(error, request_id, language)(scope, receive, answer.send)
 
 
 class _Answer:
@@ -70,14 +72,11 @@ def _request_id(scope: Scope) -> str:
     return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
 
 
-def _failure_response(error: Exception, request_id: str) -> ASGIApp:
+def _failure_response(error: Exception, request_id: str, language: Language) -> ASGIApp:
     if service_error := as_service_error(error):
         logger.warning("request %s: %s", request_id, error)
-        return service_error_response(service_error)
+        return service_error_response(service_error, language)
     logger.error("request %s failed", request_id, exc_info=error)
     return problem_response(
-        f"Something went wrong on our side. If it happens again, report request {request_id}.",
-        INTERNAL,
-        HTTPStatus.INTERNAL_SERVER_ERROR,
-        requestId=request_id,
+        hidden_fault(request_id), INTERNAL, HTTPStatus.INTERNAL_SERVER_ERROR, language, requestId=request_id
     )

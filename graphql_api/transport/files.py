@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from graphql_api.database.engine import Database
+from graphql_api.schema.context import Services
 from graphql_api.schema.node import key_of
 from graphql_api.services.errors import BadInput, NotFound, ServiceError
 from graphql_api.services.import_reject import rejects_csv
-from graphql_api.transport.problems import service_error_response
+from graphql_api.services.policy import Action, Viewer, require
+from graphql_api.transport.origin import viewer_of
+from graphql_api.transport.problems import language_of, service_error_response
 
 IMPORT_TYPE = "Import"
 MAX_DIGITS = 18
@@ -19,17 +21,22 @@ MAX_DIGITS = 18
 
 @dataclass(frozen=True)
 class Downloads:
-    """Files that are made while they are sent."""
+    """Files that are made while they are sent.
 
-    database: Database
+    Args:
+        services: what all requests share.
+    """
+
+    services: Services
 
     async def rejects(self, request: Request) -> Response:
         """The rejected rows of an import as CSV, ready to be mended and imported again."""
         try:
+            require(await self._viewer(request), Action.READ_IMPORTS)
             import_id = _import_key(request.path_params["id"])
-            rows = await rejects_csv(self.database, import_id)
+            rows = await rejects_csv(self.services.database, import_id)
         except ServiceError as error:
-            return service_error_response(error)
+            return service_error_response(error, language_of(request.headers))
         return StreamingResponse(
             _closing(rows),
             media_type="text/csv; charset=utf-8",
@@ -38,6 +45,15 @@ class Downloads:
                 "cache-control": "no-store",
             },
         )
+
+    async def _viewer(self, request: Request) -> Viewer | None:
+        """Who asks, by the header; or by the ticket in the address, because a link cannot bring a header along."""
+        ticket = request.query_params.get("ticket")
+        # in place, so that the server's access log does not keep a ticket that is still good
+        request.scope["query_string"] = b""
+        if ticket is None or "authorization" in request.headers:
+            return await viewer_of(request, self.services)
+        return await self.services.authentication.ticket_viewer(ticket, request.url.path)
 
 
 def _import_key(text: str) -> int:

@@ -17,17 +17,18 @@ from strawberry.types.graphql import OperationType
 from graphql_api.schema.context import Services
 from graphql_api.schema.errors import VALIDATION_FAILED
 from graphql_api.schema.root import ApiSchema
+from graphql_api.services.policy import Action, Forbidden, Unauthenticated, Viewer, require
+from graphql_api.services.translation import Sentence, translate
 from graphql_api.transport.graphiql_page import graphiql_response, prefers_html
 from graphql_api.transport.graphql_request import GraphQLRequest, request_from_address, request_from_json
 from graphql_api.transport.json_text import encode_json
 from graphql_api.transport.limits import read_body
 from graphql_api.transport.negotiation import GRAPHQL_JSON, answer_type, content_type
 from graphql_api.transport.origin import create_context
-from graphql_api.transport.problems import JSON, RequestRefused, refusal_response
+from graphql_api.transport.problems import JSON, RequestRefused, language_of, refusal_response, service_error_response
 from graphql_api.transport.uploads import received_upload
 
 MULTIPART = "multipart/form-data"
-NAMELESS = "Name one of the document's operations in `operationName`; fragments alone do nothing."
 READS = frozenset({OperationType.QUERY})
 READS_AND_WRITES = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
@@ -53,43 +54,60 @@ class GraphQLEndpoint:
         if request.method != "POST" and prefers_html(request):
             return await graphiql_response(request)
         try:
-            async with self._received(request) as graphql_request:
-                return await self._run(request, graphql_request)
+            async with self._received(request) as (graphql_request, sender):
+                return await self._run(request, graphql_request, sender)
         except RequestRefused as refused:
-            return refusal_response(refused)
+            return refusal_response(refused, language_of(request.headers))
+        except (Unauthenticated, Forbidden) as error:
+            return service_error_response(error, language_of(request.headers))
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is there to read it
 
     @asynccontextmanager
-    async def _received(self, request: Request) -> AsyncIterator[GraphQLRequest]:
+    async def _received(self, request: Request) -> AsyncIterator[tuple[GraphQLRequest, Viewer | None]]:
+        """The operation; and who has begun to send it, when it brings files."""
         if request.method != "POST":
-            yield request_from_address(request.query_params)
+            yield request_from_address(request.query_params), None
             return
         media_type, charset = content_type(request.headers.get("content-type", ""))
         _check_encodings(request, charset)
         if media_type == JSON:
-            yield request_from_json(await read_body(request))
+            yield request_from_json(await read_body(request)), None
         elif media_type == MULTIPART:
+            sender = await self._checked_sender(request)
             async with received_upload(request, self.upload_limit, self.upload_folder) as graphql_request:
-                yield graphql_request
+                yield graphql_request, sender
         else:
-            raise _unsupported(f"Send the body as {JSON}, or as {MULTIPART} for uploads.")
+            raise RequestRefused(
+                "Send the body as {json}, or as {multipart} for uploads.",
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                json=JSON,
+                multipart=MULTIPART,
+            )
 
-    async def _run(self, request: Request, graphql_request: GraphQLRequest) -> Response:
+    async def _checked_sender(self, request: Request) -> Viewer | None:
+        """Take no files from somebody who may not load any: they are written to the disk as they come."""
+        context = await create_context(request, self.services)
+        if context.sign_in_problem is not None:
+            raise context.sign_in_problem
+        require(context.viewer, Action.IMPORT)
+        return context.viewer
+
+    async def _run(self, request: Request, graphql_request: GraphQLRequest, sender: Viewer | None) -> Response:
         media_type = answer_type(request.headers.get("accept", ""))
         if graphql_request.operation_name is None and self._is_ambiguous(graphql_request.query):
-            return _answer({"errors": [_unknown_operation(graphql_request)]}, media_type)
+            return _answer({"errors": [_unknown_operation(request, graphql_request)]}, media_type)
         try:
             result = await self.schema.execute(
                 graphql_request.query,
                 graphql_request.variables,
-                await create_context(request, self.services),
+                await create_context(request, self.services, sender),
                 operation_name=graphql_request.operation_name,
                 allowed_operation_types=READS_AND_WRITES if request.method == "POST" else READS,
                 operation_extensions=graphql_request.extensions,
             )
         except CannotGetOperationTypeError:
-            return _answer({"errors": [_unknown_operation(graphql_request)]}, media_type)
+            return _answer({"errors": [_unknown_operation(request, graphql_request)]}, media_type)
         except InvalidOperationTypeError as error:
             raise _not_allowed(error.operation_type) from None
         return _answer(_payload(result), media_type)
@@ -103,13 +121,12 @@ class GraphQLEndpoint:
 
 def _check_encodings(request: Request, charset: str) -> None:
     if charset not in {"utf-8", "utf8"}:
-        raise _unsupported("Send the body in UTF-8.")
+        raise RequestRefused("Send the body in UTF-8.", HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise _unsupported("Send the body uncompressed; files inside of an upload may be compressed.")
-
-
-def _unsupported(message: str) -> RequestRefused:
-    return RequestRefused(message, HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        raise RequestRefused(
+            "Send the body uncompressed; files inside of an upload may be compressed.",
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        )
 
 
 def _not_allowed(kind: OperationType) -> RequestRefused:
@@ -122,10 +139,14 @@ def _not_allowed(kind: OperationType) -> RequestRefused:
     )
 
 
-def _unknown_operation(request: GraphQLRequest) -> dict[str, Any]:
-    wanted = request.operation_name
-    message = f'The document has no operation "{wanted}".' if wanted else NAMELESS
-    return {"message": message, "extensions": {"code": VALIDATION_FAILED}}
+def _unknown_operation(request: Request, graphql_request: GraphQLRequest) -> dict[str, Any]:
+    wanted = graphql_request.operation_name
+    message = (
+        Sentence('The document has no operation "{name}".', name=wanted)
+        if wanted
+        else Sentence("Name one of the document's operations in `operationName`; fragments alone do nothing.")
+    )
+    return {"message": translate(message, language_of(request.headers)), "extensions": {"code": VALIDATION_FAILED}}
 
 
 def _payload(result: ExecutionResult) -> dict[str, Any]:
@@ -148,5 +169,9 @@ def _answer(payload: dict[str, Any], media_type: str) -> Response:
     # Clients of plain JSON take any other status for a failure of the transport.
     is_bad = media_type == GRAPHQL_JSON and "data" not in payload
     status = HTTPStatus.BAD_REQUEST if is_bad else HTTPStatus.OK
-    headers = {"content-type": f"{media_type}; charset=utf-8", "vary": "Accept", "cache-control": "no-store"}
+    headers = {
+        "content-type": f"{media_type}; charset=utf-8",
+        "vary": "Accept, Accept-Language",
+        "cache-control": "no-store",
+    }
     return Response(encode_json(payload), status, headers)

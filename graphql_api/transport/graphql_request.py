@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from graphql_api.services.translation import Sentence
 from graphql_api.transport.json_text import BadJson, decode_json
 from graphql_api.transport.problems import RequestRefused
 
@@ -27,8 +28,8 @@ def request_from_json(body: bytes | bytearray) -> GraphQLRequest:
         RequestRefused: it is no JSON object with the right kinds of members.
     """
     if not body:
-        raise RequestRefused(f"The body is empty. Send {EXAMPLE}.")
-    return request_from_object(_decoded(body, "The body"))
+        raise RequestRefused("The body is empty. Send {example}.", example=EXAMPLE)
+    return request_from_object(_decoded(body, Sentence("The body")))
 
 
 def request_from_object(body: Any) -> GraphQLRequest:
@@ -40,7 +41,7 @@ def request_from_object(body: Any) -> GraphQLRequest:
     if isinstance(body, list):
         raise RequestRefused("Send one operation per request; arrays of operations are not supported.")
     if not isinstance(body, dict):
-        raise RequestRefused(f"The body must be a JSON object such as {EXAMPLE}.")
+        raise RequestRefused("The body must be a JSON object such as {example}.", example=EXAMPLE)
     query = body.get("query")
     if not isinstance(query, str) or not query:
         raise RequestRefused("`query` must be a text that holds a GraphQL document.")
@@ -65,15 +66,15 @@ def request_from_address(parameters: Mapping[str, str]) -> GraphQLRequest:
     return request_from_object(body)
 
 
-def _decoded(text: bytes | bytearray, what: str) -> Any:
+def _decoded(text: bytes | bytearray, what: Sentence | str) -> Any:
     try:
         return decode_json(text)
     except BadJson as error:
-        raise RequestRefused(f"{what} is not JSON. {error}") from None
+        raise RequestRefused("{what} is not JSON. {reason}", what=what, reason=error.reason) from None
 
 
 def _member(body: dict[str, Any], name: str) -> dict[str, Any] | None:
     value = body.get(name)
     if value is None or isinstance(value, dict):
         return value
-    raise RequestRefused(f"`{name}` must be a JSON object or null.")
+    raise RequestRefused("`{name}` must be a JSON object or null.", name=name)

@@ -3,13 +3,19 @@
 import json
 from typing import Any, NoReturn
 
+from graphql_api.services.translation import Sentence
+
 
 class BadJson(ValueError):  # noqa: N818 - reads as what it is
-    """Bytes that are not JSON; the message says why."""
+    """Bytes that are not JSON; `reason` says why."""
+
+    def __init__(self, reason: Sentence) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise BadJson(f"{name} is not a JSON number.")
+    raise BadJson(Sentence("{text} is not a JSON number.", text=name))
 
 
 # Escaping all but ASCII keeps lone surrogates, which JSON allows and UTF-8 does not, from failing the answer.
@@ -31,12 +37,16 @@ def decode_json(text: bytes | bytearray) -> Any:
     try:
         return _DECODER.decode(text.decode())
     except UnicodeDecodeError as error:
-        raise BadJson(f"Byte {error.start} is not valid UTF-8.") from None
+        raise BadJson(Sentence("Byte {position} is not valid UTF-8.", position=error.start)) from None
     except RecursionError:
-        raise BadJson("The values nest too deeply.") from None
+        raise BadJson(Sentence("The values nest too deeply.")) from None
     except json.JSONDecodeError as error:
-        raise BadJson(f"{error.msg} at line {error.lineno}, column {error.colno}.") from None
+        raise BadJson(
+            Sentence(
+                "{problem} at line {line}, column {column}.", problem=error.msg, line=error.lineno, column=error.colno
+            )
+        ) from None
     except BadJson:
         raise
     except ValueError:
-        raise BadJson("A number has too many digits.") from None
+        raise BadJson(Sentence("A number has too many digits.")) from None

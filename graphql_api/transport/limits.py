@@ -56,7 +56,8 @@ def _check_announced(request: Request, limit: int) -> None:
 
 def _too_large(limit: int) -> RequestRefused:
     return RequestRefused(
-        f"The request is larger than {limit:,} bytes.",
+        "The request is larger than {limit:,} bytes.",
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         code=ErrorCode.PAYLOAD_TOO_LARGE,
+        limit=limit,
     )

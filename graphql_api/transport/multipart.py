@@ -115,16 +115,18 @@ class MultipartForm:
         expected = TEXTS[len(self.texts)]
         if name != expected:
             raise RequestRefused(
-                f"The part `{expected}` is missing where `{name}` was sent. "
-                "Send `operations`, then `map`, then the files."
+                "The part `{expected}` is missing where `{name}` was sent. "
+                "Send `operations`, then `map`, then the files.",
+                expected=expected,
+                name=name,
             )
         return self.texts.setdefault(name, bytearray())
 
     def _begin_file(self, name: str, filename: str) -> IO[bytes]:
         if name in self.files:
-            raise RequestRefused(f"Two files are named `{name}`.")
+            raise RequestRefused("Two files are named `{name}`.", name=name)
         if len(self.files) >= MAX_FILES:
-            raise RequestRefused(f"A request brings at most {MAX_FILES} files.")
+            raise RequestRefused("A request brings at most {limit} files.", limit=MAX_FILES)
         # closed by `close`, after the request
         content = SpooledTemporaryFile(MEMORY_BYTES, dir=self._folder)  # noqa: SIM115 - as above
         self.files[name] = UploadedFile(filename, content)
@@ -136,7 +138,9 @@ class MultipartForm:
             self._unwritten_size += end - start
             return
         if len(self._part) + end - start > JSON_LIMIT_BYTES:
-            raise RequestRefused(f"`operations` and `map` may have at most {JSON_LIMIT_BYTES:,} bytes each.")
+            raise RequestRefused(
+                "`operations` and `map` may have at most {limit:,} bytes each.", limit=JSON_LIMIT_BYTES
+            )
         self._part += data[start:end]
 
     def _on_part_end(self) -> None:

@@ -43,7 +43,7 @@ class Operations:
             for path in paths:
                 container, key = _find(self.body, path)
                 if container[key] is not None:
-                    raise RequestRefused(f"`operations` must hold null at `{path}`, where a file belongs.")
+                    raise RequestRefused("`operations` must hold null at `{place}`, where a file belongs.", place=path)
 
     def request(self, files: dict[str, UploadedFile]) -> GraphQLRequest:
         """The request with its files in place.
@@ -52,9 +52,11 @@ class Operations:
             RequestRefused: a file is missing, or one belongs nowhere.
         """
         if missing := self.places.keys() - files.keys():
-            raise RequestRefused(f"`map` names files that were not sent: {', '.join(sorted(missing))}.")
+            raise RequestRefused("`map` names files that were not sent: {names}.", names=", ".join(sorted(missing)))
         if strays := files.keys() - self.places.keys():
-            raise RequestRefused(f"`map` does not say where these files belong: {', '.join(sorted(strays))}.")
+            raise RequestRefused(
+                "`map` does not say where these files belong: {names}.", names=", ".join(sorted(strays))
+            )
         for name, paths in self.places.items():
             for path in paths:
                 container, key = _find(self.body, path)
@@ -96,7 +98,7 @@ def _decoded(texts: dict[str, bytearray], name: str) -> Any:
     try:
         return decode_json(texts[name])
     except BadJson as error:
-        raise RequestRefused(f"The part `{name}` is not JSON. {error}") from None
+        raise RequestRefused("The part `{name}` is not JSON. {reason}", name=name, reason=error.reason) from None
 
 
 def _checked_map(places: Any) -> dict[str, list[str]]:
@@ -104,7 +106,7 @@ def _checked_map(places: Any) -> dict[str, list[str]]:
         raise RequestRefused('The part `map` must be a JSON object such as {"0": ["variables.input.file"]}.')
     paths = [path for of_file in places.values() for path in of_file]
     if len(paths) > MAX_FILES:
-        raise RequestRefused(f"A request brings at most {MAX_FILES} files.")
+        raise RequestRefused("A request brings at most {limit} files.", limit=MAX_FILES)
     if len(set(paths)) < len(paths):
         raise RequestRefused("The part `map` names a place twice.")
     return places
@@ -122,7 +124,7 @@ def _find(body: dict[str, Any], path: str) -> tuple[Any, Any]:
     for step in steps:
         place = place and _step(place[0][place[1]], step)
     if place is None:
-        raise RequestRefused(f"There is no place `{path}` in `operations`; it starts at `variables.`")
+        raise RequestRefused("There is no place `{place}` in `operations`; it starts at `variables.`", place=path)
     return place
 
 

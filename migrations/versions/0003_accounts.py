@@ -58,11 +58,6 @@ def upgrade() -> None:
         sa.Column("hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entry")),
     )
-    op.create_index("ix_audit_entry_action_id", "audit_entry", ["action", "id"], unique=False)
-    op.create_index("ix_audit_entry_actor_id_id", "audit_entry", ["actor_id", "id"], unique=False)
-    op.create_index("ix_audit_entry_at", "audit_entry", ["at"], unique=False, postgresql_using="brin")
-    op.create_index("ix_audit_entry_entity_entity_id_id", "audit_entry", ["entity", "entity_id", "id"], unique=False)
-    op.create_index("uq_audit_entry_chain_position", "audit_entry", ["chain", "position"], unique=True)
     op.create_table(
         "one_time_code",
         sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -338,10 +333,5 @@ def downgrade() -> None:
     op.drop_table("settings")
     op.drop_index(op.f("ix_one_time_code_expires_at"), table_name="one_time_code")
     op.drop_table("one_time_code")
-    op.drop_index("uq_audit_entry_chain_position", table_name="audit_entry")
-    op.drop_index("ix_audit_entry_entity_entity_id_id", table_name="audit_entry")
-    op.drop_index("ix_audit_entry_at", table_name="audit_entry", postgresql_using="brin")
-    op.drop_index("ix_audit_entry_actor_id_id", table_name="audit_entry")
-    op.drop_index("ix_audit_entry_action_id", table_name="audit_entry")
     op.drop_table("audit_entry")
     op.drop_table("audit_chain")

@@ -12,12 +12,18 @@ from tests.architecture.repository import ROOT
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = sorted(name for name, service in SERVICES.items() if "build" in service)
+ADMIN = {"ADMIN_EMAIL", "ADMIN_PASSWORD"}
 VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)(:-[^}]*)?\}")
 
 
 def test_the_parts_are_the_ones_of_production() -> None:
-    assert sorted(SERVICES) == ["api", "migrate", "postgres", "valkey", "worker"]
-    assert OURS == ["api", "migrate", "worker"]
+    assert sorted(SERVICES) == ["api", "create-admin", "migrate", "postgres", "valkey", "worker"]
+    assert OURS == ["api", "create-admin", "migrate", "worker"]
+
+
+def test_only_the_command_for_it_gets_the_password_of_an_administrator_and_only_when_called() -> None:
+    given = {name for name in OURS if ADMIN & set(SERVICES[name]["environment"])}
+    assert given == {name for name in OURS if SERVICES[name].get("profiles")} == {"create-admin"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -28,7 +34,7 @@ def test_every_service_is_watched_or_says_why_not(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_every_variable_is_a_setting(name: str) -> None:
-    assert set(SERVICES[name]["environment"]) <= {field.upper() for field in Settings.model_fields}
+    assert set(SERVICES[name]["environment"]) - ADMIN <= {field.upper() for field in Settings.model_fields}
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+import httpx
 import pytest
 
 from graphql_api import embedded
 
 PROGRAM = [sys.executable, "-c", "from graphql_api.cli import main; main()"]
 TIMEOUT_SECONDS = 60
+ADMIN = {"ADMIN_EMAIL": "Boss@Shop.example", "ADMIN_PASSWORD": "violet harbour lantern"}
+LOGIN = "mutation ($input: LoginInput!) { login(input: $input) { accessToken userErrors { message } } }"
 
 
 @dataclass(frozen=True)
@@ -53,15 +56,6 @@ class Installation:
         )
 
 
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a Valkey of this run's own."""
-    folder = tmp_path_factory.mktemp("valkey")
-    with embedded.start(folder, postgres=False) as servers:
-        yield servers.redis_url
-    embedded.remove(folder)
-
-
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
     """A fresh installation; its embedded servers end with the commands."""
@@ -70,11 +64,49 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         embedded.remove(tmp_path / "var")
 
 
+@dataclass(frozen=True)
+class Operator:
+    """Somebody who runs commands of an installation on a given database."""
+
+    installation: Installation
+    servers: dict[str, str]
+
+    def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end."""
+        return self.installation.run(*arguments, **self.servers, **settings)
+
+    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+        """Start a command and leave it running."""
+        return self.installation.start(*arguments, **self.servers, **settings)
+
+
+@pytest.fixture
+def operator(installation: Installation, database_url: str, redis_url: str) -> Operator:
+    """Somebody who runs commands on this test's own database."""
+    return Operator(installation, {"DATABASE_URL": database_url, "REDIS_URL": redis_url})
+
+
+def sign_in(url: str) -> dict[str, str]:
+    """The header of an access token for the account that `create-admin` makes of `ADMIN`."""
+    credentials = {"email": ADMIN["ADMIN_EMAIL"], "password": ADMIN["ADMIN_PASSWORD"]}
+    answer = httpx.post(url, json={"query": LOGIN, "variables": {"input": credentials}}, timeout=TIMEOUT_SECONDS)
+    payload = answer.json()["data"]["login"]
+    assert payload["userErrors"] == []
+    return {"authorization": f"Bearer {payload['accessToken']}"}
+
+
 def served_url(process: subprocess.Popen[str]) -> str:
     """The endpoint's address, once the server has printed it."""
+    return greeting(process)[-1].split()[1]
+
+
+def greeting(process: subprocess.Popen[str]) -> list[str]:
+    """What the server prints before it serves, up to its endpoint."""
+    lines: list[str] = []
     for line in cast("IO[str]", process.stdout):
-        if found := re.match(r"Endpoint\s+(\S+)", line):
-            return found[1]
+        lines.append(line)
+        if re.match(r"Endpoint\s+\S+", line):
+            return lines
     raise AssertionError(f"The server ended early: {cast('IO[str]', process.stderr).read()}")
 
 

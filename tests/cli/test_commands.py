@@ -1,5 +1,6 @@
 """The commands in this process, on a given database and Redis."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from graphql_api.cli.main import COMMANDS, create_program
 from graphql_api.database.engine import Database
 from graphql_api.services.import_run import ImportRunner
 from graphql_api.services.storage import FileStorage
+from tests.factories import create_user
 from tests.sales_files import sale, sales_csv
 
 
@@ -126,15 +128,58 @@ def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
-@pytest.mark.usefixtures("environment")
-def test_the_doctor_finds_nothing_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "index.html").touch()
-    monkeypatch.setattr("graphql_api.cli.doctor.DIST", tmp_path)
+@pytest.mark.usefixtures("environment", "page")
+async def test_the_doctor_finds_nothing_wrong(database: Database) -> None:
+    async with database.transaction() as session:
+        await create_user(session)
 
-    result = run("doctor")
+    result = await asyncio.to_thread(run, "doctor")
 
     assert result.exit_code == 0, result.stdout
-    assert [line.split()[0] for line in result.stdout.splitlines()] == ["OK"] * 7
+    assert [line.split()[0] for line in result.stdout.splitlines()] == ["OK"] * 10
+
+
+@pytest.fixture
+def page(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A page of GraphiQL that is built."""
+    (tmp_path / "index.html").touch()
+    environment.setattr("graphql_api.cli.doctor.DIST", tmp_path)
+
+
+def doctor_lines() -> dict[str, str]:
+    """What the doctor says, by what it is about."""
+    return {line.split()[1]: line for line in run("doctor").stdout.splitlines()}
+
+
+@pytest.mark.usefixtures("page")
+def test_the_doctor_misses_an_administrator() -> None:
+    line = doctor_lines()["Administrator"]
+
+    assert line.startswith("FAIL")
+    assert "graphql-api create-admin" in line
+
+
+@pytest.mark.usefixtures("page")
+def test_the_doctor_finds_keys_that_others_can_read(tmp_path: Path) -> None:
+    assert doctor_lines()["Keys"].startswith("OK")
+    (tmp_path / "var" / "keys.json").chmod(0o644)
+
+    line = doctor_lines()["Keys"]
+
+    assert line.startswith("FAIL")
+    assert "chmod 600" in line
+
+
+@pytest.mark.usefixtures("page")
+def test_the_doctor_tells_where_mails_go(environment: pytest.MonkeyPatch) -> None:
+    assert "var/mail" in doctor_lines()["Mail"]
+
+    environment.setenv("SMTP_URL", "smtp://user:hidden@127.0.0.1:1")
+    line = doctor_lines()["Mail"]
+
+    assert line.startswith("FAIL")
+    assert "127.0.0.1:1" in line
+    assert "hidden" not in line
 
 
 def test_the_doctor_says_what_to_do_about_every_fault(

@@ -10,7 +10,7 @@ from typing import IO, Any, cast
 import httpx
 
 from graphql_api.database.engine import Database
-from tests.cli.conftest import Installation, last_json, served_url, stop
+from tests.cli.conftest import ADMIN, Installation, last_json, served_url, sign_in, stop
 from tests.sales_files import many_sales, sales_csv
 from tests.transport.test_upload import MAP, OPERATIONS, PREFLIGHT
 
@@ -24,8 +24,9 @@ def write_sales(folder: Path, count: int, name: str = "sales.csv") -> Path:
     return path
 
 
-def latest_import(url: str) -> dict[str, Any]:
-    nodes: list[dict[str, Any]] = httpx.post(url, json={"query": IMPORTS}).json()["data"]["imports"]["nodes"]
+def latest_import(url: str, header: dict[str, str]) -> dict[str, Any]:
+    answer = httpx.post(url, json={"query": IMPORTS}, headers=header).json()
+    nodes: list[dict[str, Any]] = answer["data"]["imports"]["nodes"]
     return nodes[0]
 
 
@@ -37,14 +38,15 @@ def test_serve_import_and_stop_on_servers_of_our_own(installation: Installation)
     result = last_json(first.stdout)
     assert (result["status"], result["rowsInserted"], result["rowsRejected"]) == ("COMPLETED", 200, 0)
 
-    # when the server starts
+    # when the server starts, and somebody makes an account
     process = installation.start("serve", "--port", "0")
     url = served_url(process)
+    assert installation.run("create-admin", **ADMIN).returncode == 0
 
     # then it is ready and knows the rows
     ready = httpx.get(url.replace("/graphql", "/health/ready"))
     assert ready.json()["status"] == "ready"
-    assert latest_import(url)["rowsInserted"] == 200
+    assert latest_import(url, sign_in(url))["rowsInserted"] == 200
     assert "server" not in ready.headers
 
     # and the same file again, beside the server, changes nothing
@@ -61,25 +63,28 @@ def test_a_running_import_survives_the_stop_of_the_server(installation: Installa
     # given a server in the middle of an import
     count = 60_000
     content = write_sales(installation.folder, count).read_bytes()
+    assert installation.run("create-admin", **ADMIN).returncode == 0
     process = installation.start("serve", "--port", "0")
     url = served_url(process)
+    header = sign_in(url)
     files: dict[str, tuple[str | None, str | bytes]] = {
         "operations": (None, OPERATIONS),
         "map": (None, MAP),
         "0": ("sales.csv", content),
     }
-    assert httpx.post(url, files=files, headers=PREFLIGHT, timeout=20).status_code == 200
-    assert latest_import(url)["status"] in {"QUEUED", "RUNNING"}
+    started = httpx.post(url, files=files, headers={**PREFLIGHT, **header}, timeout=20)
+    assert started.json()["data"]["startImport"]["userErrors"] == []
+    assert latest_import(url, header)["status"] in {"QUEUED", "RUNNING"}
 
     # when it is stopped
     code, _ = stop(process)
 
-    # then that took less than five seconds, and the next server brings the import to its end
+    # then that took less than five seconds, and the next server brings the import to its end, for the same token
     assert code == 0
     process = installation.start("serve", "--port", "0", "--workers", "2")
     url = served_url(process)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while (job := latest_import(url))["status"] in {"QUEUED", "RUNNING"} and time.monotonic() < deadline:
+    while (job := latest_import(url, header))["status"] in {"QUEUED", "RUNNING"} and time.monotonic() < deadline:
         time.sleep(0.1)
     assert job == {"status": "COMPLETED", "rowsRead": count, "rowsInserted": count}
     assert stop(process)[0] == 0

@@ -1,5 +1,6 @@
 """The examples for clients do what they say, against a server as a user starts it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.repository import ROOT
+from tests.examples.conftest import DemoServer
 from tests.sales_files import many_sales, sale, sales_csv
 
 EXAMPLES = ROOT / "client_examples"
 SHELL_BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
-LONGEST_EXAMPLE = 80
+LONGEST_EXAMPLE = 100
+STAFF = "staff@demo.example"
 SECONDS = 60
 
 
@@ -23,16 +26,26 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def run(*command: str | Path, folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+@pytest.fixture
+def account(demo_server: DemoServer) -> dict[str, str]:
+    """What the Python client signs in with."""
+    return {**os.environ, "API_EMAIL": STAFF, "API_PASSWORD": demo_server.passwords[STAFF]}
+
+
+def run(*command: str | Path, folder: Path, environment: dict[str, str] | None = None) -> str:
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def test_every_command_of_the_curl_page_works(server_address: str, folder: Path) -> None:
+def test_every_command_of_the_curl_page_works(demo_server: DemoServer, folder: Path) -> None:
     # given the commands of the page, for the server of this test
     blocks = SHELL_BLOCK.findall((EXAMPLES / "curl.md").read_text())
-    script = "\n".join(["set -eu", *blocks]).replace("http://127.0.0.1:8000", server_address)
+    script = "\n".join(["set -eu", *blocks])
+    script = script.replace("http://127.0.0.1:8000", demo_server.address)
+    script = script.replace("as-printed", demo_server.passwords[STAFF])
     # when they are run one after another
     output = run("bash", "-c", script, folder=folder)
     # then none failed, the reports have rows, and the import is told of
@@ -51,9 +64,10 @@ def test_the_page_shows_what_the_server_says(server_address: str, folder: Path) 
     assert [run("curl", "-sf", f"{server_address}/health/ready", folder=folder)] == shown
 
 
-def test_the_python_client_imports_and_reports(server_address: str, folder: Path) -> None:
+def test_the_python_client_imports_and_reports(server_address: str, account: dict[str, str], folder: Path) -> None:
     script = EXAMPLES / "import_and_report.py"
-    output = run(sys.executable, script, f"{server_address}/graphql", "sales.csv", folder=folder)
+    url = f"{server_address}/graphql"
+    output = run(sys.executable, script, url, "sales.csv", folder=folder, environment=account)
     assert "COMPLETED" in output
     assert "'rowsRead': 301" in output
     assert "'rowsRejected': 1" in output
@@ -61,15 +75,34 @@ def test_the_python_client_imports_and_reports(server_address: str, folder: Path
     assert re.search(r"^\s*total +\d+\.\d\d +\d+\.\d\d +\d+", output, re.MULTILINE)
 
 
-def test_the_python_client_says_why_a_file_is_refused(server_address: str, folder: Path) -> None:
-    (folder / "sales.csv").write_text("Date,Colour\n2024-01-01,red\n")
-    script = EXAMPLES / "import_and_report.py"
-    command = [sys.executable, str(script), f"{server_address}/graphql", "sales.csv"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False)
+def failure(server_address: str, folder: Path, environment: dict[str, str]) -> tuple[str, str]:
+    """What the Python client prints, and on which standard error it ends."""
+    command = [sys.executable, str(EXAMPLES / "import_and_report.py"), f"{server_address}/graphql", "sales.csv"]
+    done = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+    )
     assert done.returncode == 1
-    assert "FAILED" in done.stdout
-    assert "Colour" in done.stderr
     assert "Traceback" not in done.stderr
+    return done.stdout, done.stderr
+
+
+def test_the_python_client_says_why_a_file_is_refused(
+    server_address: str, account: dict[str, str], folder: Path
+) -> None:
+    (folder / "sales.csv").write_text("Date,Colour\n2024-01-01,red\n")
+
+    output, errors = failure(server_address, folder, account)
+
+    assert "FAILED" in output
+    assert "Colour" in errors
+
+
+def test_the_python_client_says_why_it_cannot_sign_in(
+    server_address: str, account: dict[str, str], folder: Path
+) -> None:
+    _, errors = failure(server_address, folder, {**account, "API_PASSWORD": "something else"})
+
+    assert "password" in errors
 
 
 def test_the_python_client_is_short() -> None:

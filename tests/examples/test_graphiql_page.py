@@ -1,18 +1,32 @@
 """GraphiQL as a visitor meets it: the program itself, its demonstration data and a real browser."""
 
+import json
 from collections.abc import Iterator
+from datetime import timedelta
 from shutil import which
 
+import httpx
+import jwt
 import pytest
-from playwright.sync_api import ConsoleMessage, Page, Response, expect, sync_playwright
+import time_machine
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response, expect, sync_playwright
 
+from graphql_api.database.base import now_utc
+from graphql_api.database.user import Role
+from graphql_api.services.key_file import OwnKeys
+from graphql_api.services.policy import Viewer
+from graphql_api.services.token import AccessTokens
 from graphql_api.transport import graphiql_page
+from tests.examples.conftest import DemoServer
 from tests.transport.test_graphiql import CHROMIUM_ARGUMENTS, QUERY_EDITOR, RESULT, TAB, example_names
+
+STORED = "sessionStorage.getItem('sales-api-session')"
+SIGNED_OUT = "Not signed in"
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    """A page of a new browser; fails the test on a console error or an uncaught one."""
+def browser() -> Iterator[BrowserContext]:
+    """A new browser; fails the test on a console error or an uncaught one."""
     chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
     if chromium is None or not (graphiql_page.DIST / "index.html").is_file():
         pytest.fail("This test needs a browser and the built page: `apt-get install chromium`, `make graphiql`")
@@ -23,37 +37,53 @@ def page() -> Iterator[Page]:
             complaints.append(message.text)
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
-        page = browser.new_page()
-        page.on("console", note)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        yield page
-        browser.close()
+        instance = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        context = instance.new_context()
+        context.on("console", note)
+        context.on("weberror", lambda error: complaints.append(str(error.error)))
+        yield context
+        instance.close()
     assert complaints == []
 
 
-def test_each_tab_shows_demonstration_data(server_address: str, page: Page) -> None:
-    # given the page of the real server
-    page.goto(f"{server_address}/graphql")
+@pytest.fixture
+def page(browser: BrowserContext, server_address: str) -> Page:
+    """The page of the real server."""
+    page = browser.new_page()
+    open_page(page, server_address)
+    return page
+
+
+def open_page(page: Page, address: str) -> None:
+    page.goto(f"{address}/graphql")
     expect(page.locator(TAB)).to_have_text(example_names())
     page.wait_for_load_state("networkidle")
-    for position, name in enumerate(example_names()):
-        # when a tab is run
-        page.locator(TAB).nth(position).click()
-        expect(page.locator(QUERY_EDITOR)).to_contain_text(name)
-        # The page also asks for the schema at this address; only the answer to this operation is meant.
-        with page.expect_response(answers) as response:
-            page.get_by_role("button", name="Execute query").click()
-        # then it has rows, and the page shows them
-        answer = response.value.json()
-        assert "errors" not in answer, name
-        assert any(rows_of(field) for field in answer["data"].values()), name
-        expect(page.locator(RESULT)).to_contain_text('"data"')
+
+
+def sign_in(page: Page, email: str, password: str) -> None:
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(password)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def sign_in_as(page: Page, server: DemoServer, email: str) -> None:
+    sign_in(page, email, server.passwords[email])
+    expect(page.get_by_role("status")).to_contain_text(f"({email})")
+
+
+def run_operation(page: Page) -> Response:
+    """Execute what the editor holds; the answer to it, and not to the question for the schema."""
+    with page.expect_response(answers) as response:
+        page.get_by_role("button", name="Execute query").click()
+    return response.value
 
 
 def answers(response: Response) -> bool:
-    """Whether this answers an operation, and not the question for the schema."""
-    return response.url.endswith("/graphql") and "__schema" not in (response.request.post_data or "")
+    """Whether this answers an operation of the editor."""
+    sent = response.request.post_data or ""
+    return response.url.endswith("/graphql") and not any(
+        name in sent for name in ("__schema", "SignIn", "SignOut", "Renew")
+    )
 
 
 def rows_of(field: object) -> list[object]:
@@ -61,3 +91,148 @@ def rows_of(field: object) -> list[object]:
     if isinstance(field, dict):
         return list(field.get("rows") or field.get("nodes") or [])
     return list(field) if isinstance(field, list) else []
+
+
+def renewals(page: Page) -> list[Request]:
+    """Every exchange of a refresh token from now on."""
+    seen: list[Request] = []
+    page.on("request", lambda request: seen.append(request) if "Renew" in (request.post_data or "") else None)
+    return seen
+
+
+def test_each_tab_shows_demonstration_data(demo_server: DemoServer, page: Page) -> None:
+    # given an administrator who signs in by the keyboard alone
+    email = "admin@demo.example"
+    page.get_by_label("E-mail").focus()
+    page.keyboard.type(email)
+    page.keyboard.press("Tab")
+    page.keyboard.type(demo_server.passwords[email])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status")).to_have_text(f"Signed in as Ada Lindqvist ({email}), ADMIN")
+    expect(page.get_by_role("button", name="Sign out")).to_be_focused()
+    for position, name in enumerate(example_names()):
+        # when a tab is run
+        page.locator(TAB).nth(position).click()
+        expect(page.locator(QUERY_EDITOR)).to_contain_text(name)
+        answer = run_operation(page).json()
+        # then it has rows, and the page shows them
+        assert "errors" not in answer, name
+        assert any(rows_of(field) for field in answer["data"].values()), name
+        expect(page.locator(RESULT)).to_contain_text('"data"')
+
+
+def test_before_and_after_a_session_requests_are_refused(demo_server: DemoServer, page: Page) -> None:
+    # given nobody, when something is asked, then the answer says what to do
+    expect(page.get_by_role("status")).to_contain_text(SIGNED_OUT)
+    run_operation(page)
+    expect(page.locator(RESULT)).to_contain_text("UNAUTHENTICATED")
+    # given somebody who signs in and out
+    sign_in_as(page, demo_server, "sales@demo.example")
+    token = json.loads(page.evaluate(STORED))["accessToken"]
+    assert "errors" not in run_operation(page).json()
+    with page.expect_response(lambda response: "SignOut" in (response.request.post_data or "")):
+        page.get_by_role("button", name="Sign out").click()
+    # then all is as before, nothing is kept, and the token is worthless
+    expect(page.get_by_label("E-mail")).to_be_focused()
+    assert page.evaluate(STORED) is None
+    assert token not in page.evaluate("JSON.stringify(localStorage)")
+    run_operation(page)
+    expect(page.locator(RESULT)).to_contain_text("UNAUTHENTICATED")
+    assert (
+        "UNAUTHENTICATED"
+        in httpx.post(
+            f"{demo_server.address}/graphql",
+            json={"query": "{ me { id } }"},
+            headers={"authorization": f"Bearer {token}"},
+        ).text
+    )
+
+
+def test_a_wrong_password_is_told_in_words(page: Page) -> None:
+    sign_in(page, "staff@demo.example", "something else")
+
+    expect(page.get_by_role("status")).to_contain_text("password")
+    expect(page.get_by_role("button", name="Sign in")).to_be_enabled()
+    expect(page.get_by_label("Password")).to_be_focused()
+    assert page.evaluate(STORED) is None
+
+
+def test_a_session_lasts_over_a_reload_but_not_into_another_tab(
+    demo_server: DemoServer, browser: BrowserContext, page: Page
+) -> None:
+    sign_in_as(page, demo_server, "customer@demo.example")
+
+    page.reload()
+    other = browser.new_page()
+    open_page(other, demo_server.address)
+
+    expect(page.get_by_role("status")).to_contain_text("customer@demo.example")
+    expect(other.get_by_role("status")).to_contain_text(SIGNED_OUT)
+
+
+def expired_token(server: DemoServer, access_token: str) -> str:
+    """A token of the same session as the server would have made it an hour ago."""
+    claims = jwt.decode(access_token, options={"verify_signature": False})
+    viewer = Viewer(int(claims["sub"]), Role.STAFF, int(claims["sid"]))
+    with time_machine.travel(now_utc() - timedelta(hours=1), tick=True):
+        return AccessTokens(OwnKeys(server.folder)).issue(viewer, lifetime_minutes=15).text
+
+
+@pytest.mark.parametrize("is_noticed", [False, True])
+def test_an_expired_token_is_renewed_once_for_all_requests(
+    demo_server: DemoServer,
+    page: Page,
+    is_noticed: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    # given a session whose access token has expired, whether the page can tell or only the server
+    sign_in_as(page, demo_server, "staff@demo.example")
+    session = json.loads(page.evaluate(STORED))
+    session["accessToken"] = expired_token(demo_server, session["accessToken"])
+    session["renewAt"] = 0 if is_noticed else session["renewAt"]
+    page.evaluate("session => sessionStorage.setItem('sales-api-session', session)", json.dumps(session))
+    seen = renewals(page)
+    page.reload()
+    expect(page.locator(TAB)).to_have_text(example_names())
+    # when something is asked, beside the schema that the page asks for
+    page.get_by_role("button", name="Execute query").click()
+    # then the answer comes, after one exchange of the refresh token
+    expect(page.locator(RESULT)).to_contain_text('"data"')
+    expect(page.locator(RESULT)).not_to_contain_text("UNAUTHENTICATED")
+    assert len(seen) == 1
+    renewed = json.loads(page.evaluate(STORED))
+    assert renewed["accessToken"] != session["accessToken"]
+    assert renewed["refreshToken"] != session["refreshToken"]
+
+
+def test_a_session_that_was_ended_elsewhere_ends_here(demo_server: DemoServer, page: Page) -> None:
+    email = "sales@demo.example"
+    sign_in_as(page, demo_server, email)
+    token = demo_server.sign_in(email)
+    demo_server.execute("mutation { logoutEverywhere { endedCount } }", authorization=f"Bearer {token}")
+
+    page.get_by_role("button", name="Execute query").click()
+
+    expect(page.get_by_role("status")).to_contain_text("Your session has ended")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(page.locator(RESULT)).to_contain_text("UNAUTHENTICATED")
+
+
+def test_a_copy_of_a_tab_follows_its_renewals(demo_server: DemoServer, browser: BrowserContext, page: Page) -> None:
+    # given two tabs with one session, as the browser's "duplicate tab" makes them
+    sign_in_as(page, demo_server, "customer@demo.example")
+    session = page.evaluate(STORED)
+    copy = browser.new_page()
+    open_page(copy, demo_server.address)
+    copy.evaluate("session => sessionStorage.setItem('sales-api-session', session)", session)
+    copy.reload()
+    expect(copy.get_by_role("status")).to_contain_text("customer@demo.example")
+    # when one of them renews it
+    page.evaluate("session => sessionStorage.setItem('sales-api-session', session)", overdue(session))
+    page.reload()
+    page.wait_for_function(f"session => {STORED} !== session", arg=overdue(session))
+    # then the other one has the new tokens
+    copy.wait_for_function(f"session => {STORED} === session", arg=page.evaluate(STORED))
+
+
+def overdue(session: str) -> str:
+    return json.dumps({**json.loads(session), "renewAt": 0})

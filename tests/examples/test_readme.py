@@ -2,38 +2,50 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from tests.architecture.repository import ROOT, markdown_files, shown
+from tests.examples.conftest import DemoServer
 
 QUERY = re.compile(r"```graphql\n(.*?)```", re.DOTALL)
+# its operations are run one after another in test_accounts.py
+STORY = ROOT / "docs/accounts.md"
 QUERIES = [
     pytest.param(query, id=f"{shown(page)}-{number}")
     for page in markdown_files()
+    if page != STORY
     for number, query in enumerate(QUERY.findall(page.read_text()), start=1)
 ]
 GRAPHIQL = sorted((ROOT / "graphql_api/transport/graphiql/examples").glob("*.graphql"))
-
-
-def execute(address: str, query: str) -> Any:
-    answer = httpx.post(f"{address}/graphql", json={"query": query}, timeout=30)
-    content = answer.json()
-    assert "errors" not in content, content
-    return content["data"]
 
 
 def test_the_readme_has_queries() -> None:
     assert len(QUERIES) > 1
 
 
+def test_the_program_prints_a_login_for_each_role(demo_server: DemoServer) -> None:
+    assert sorted(demo_server.passwords) == [f"{name}@demo.example" for name in ("admin", "customer", "sales", "staff")]
+
+
 @pytest.mark.parametrize("query", QUERIES)
-def test_a_query_of_the_pages_finds_demonstration_data(server_address: str, query: str) -> None:
-    assert execute(server_address, query)["salesReport"]["rows"]
+def test_a_query_of_the_pages_finds_demonstration_data(demo_server: DemoServer, staff_token: str, query: str) -> None:
+    assert demo_server.execute(query, authorization=f"Bearer {staff_token}")["salesReport"]["rows"]
 
 
 @pytest.mark.parametrize("example", GRAPHIQL, ids=lambda path: path.stem)
-def test_an_example_of_graphiql_runs(server_address: str, example: Path) -> None:
-    assert execute(server_address, example.read_text())
+def test_an_example_of_graphiql_runs(demo_server: DemoServer, staff_token: str, example: Path) -> None:
+    assert demo_server.execute(example.read_text(), authorization=f"Bearer {staff_token}")
+
+
+def test_each_login_sees_what_its_role_sees(demo_server: DemoServer) -> None:
+    query = "{ me { role } products(where: {mine: true}) { totalCount } invoices { totalCount } }"
+    seen = {}
+    for email in demo_server.passwords:
+        answer = demo_server.execute(query, authorization=f"Bearer {demo_server.sign_in(email)}")
+        seen[answer["me"]["role"]] = answer["products"]["totalCount"], answer["invoices"]["totalCount"]
+
+    everything = seen["ADMIN"][1]
+    assert seen["STAFF"] == (12, everything)
+    assert seen["SALESPERSON"] == (0, everything)
+    assert 100 < seen["CUSTOMER"][1] < 1_000 < everything

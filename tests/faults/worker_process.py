@@ -1,23 +1,29 @@
-"""A worker in a process of its own, to be killed: `python -m tests.faults.worker_process URL FOLDER`."""
+"""A worker in a process of its own, to be killed: `python -m tests.faults.worker_process URL FOLDER [SMTP_URL]`."""
 
 import asyncio
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 from graphql_api.database.engine import Database
 from graphql_api.services.import_run import ImportRunner
+from graphql_api.services.mail.delivery import create_delivery
+from graphql_api.services.mail.runner import MailRunner
 from graphql_api.services.storage import FileStorage
 from graphql_api.worker import Worker
+from tests.client import TEST_KEYS
 
 # Small blocks give many points to be killed at; a short heartbeat lets the next worker take over soon.
 BLOCK_BYTES = 16_384
 HEARTBEAT = timedelta(seconds=1)
 
 
-async def main(url: str, folder: str) -> None:
+async def main(url: str, folder: str, smtp_url: str | None = None) -> None:
     """Serve jobs until the process is killed."""
-    runner = ImportRunner(Database(url), FileStorage(folder), unpacked_limit=1 << 30, block_bytes=BLOCK_BYTES)
-    await Worker(url, runner, heartbeat=HEARTBEAT, poll=HEARTBEAT / 2).run()
+    database = Database(url)
+    imports = ImportRunner(database, FileStorage(folder), unpacked_limit=1 << 30, block_bytes=BLOCK_BYTES)
+    mails = MailRunner(database, create_delivery(smtp_url, Path(folder) / "mail", "shop@example.com"), TEST_KEYS)
+    await Worker(url, imports, mails, heartbeat=HEARTBEAT, poll=HEARTBEAT / 2).run()
 
 
 if __name__ == "__main__":

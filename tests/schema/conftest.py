@@ -9,6 +9,7 @@ from graphql_api.schema.context import Services
 from graphql_api.schema.root import ApiSchema, build_schema
 from graphql_api.services.storage import FileStorage
 from tests.client import Client, create_services, schema_client
+from tests.schema.people import ClientOf
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +34,9 @@ def services(database: Database, storage: FileStorage) -> Services:
 def client(schema: ApiSchema, services: Services) -> Client:
     """A client on this test's own database; who asks is an administrator."""
     return schema_client(schema, services)
+
+
+@pytest.fixture
+def client_of(schema: ApiSchema, services: Services) -> ClientOf:
+    """Makes clients of anybody on this test's own database."""
+    return lambda viewer: schema_client(schema, services, viewer)

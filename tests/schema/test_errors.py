@@ -44,7 +44,7 @@ class Trouble:
 
 
 FIELDS = ("bug", "wrongType", "missing", "conflict", "slow")
-POLICY = Policy(root_fields=dict.fromkeys(FIELDS, Action.READ_CATALOGUE), fields={})
+POLICY = Policy(root_fields=dict.fromkeys(FIELDS, Action.READ_CATALOGUE), fields={}, inputs={})
 TROUBLE = ApiSchema(query=Trouble, policy=POLICY)
 
 

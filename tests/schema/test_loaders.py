@@ -14,6 +14,8 @@ EVERYTHING = """query ($first: Int!) { invoices(first: $first) { totalCount node
     lines(first: 3) { totalCount nodes { quantity revenue
         product { sku name vendor { name } category { name } } county { name } } } } } }"""
 
+TRAILS = "query ($first: Int!) { products(first: $first) { nodes { auditTrail { totalCount nodes { action } } } } }"
+
 
 @contextmanager
 def counted_statements(database: Database) -> Iterator[list[str]]:
@@ -50,6 +52,20 @@ async def test_fifty_invoices_take_as_many_statements_as_five(database: Database
 
     # invoices, count, totals, stores, lines, products, vendors, categories, places, and counties of both.
     assert counts[0] == counts[1] <= 11
+
+
+async def test_fifty_trails_take_as_many_statements_as_five(database: Database, client: Client) -> None:
+    await create_invoices(database, 10)
+
+    counts = []
+    for first in (5, 50):
+        with counted_statements(database) as statements:
+            data = await client.execute(TRAILS, first=first)
+        assert len(data["products"]["nodes"]) == first
+        counts.append(len(statements))
+
+    # products, their trails, and how long these are
+    assert counts == [3, 3]
 
 
 async def test_nothing_is_counted_unasked(database: Database, client: Client) -> None:

@@ -34,6 +34,15 @@ async def test_a_transaction_that_fails_leaves_nothing(database: Database) -> No
         assert await reader.scalar(text("SELECT count(*) FROM vendor")) == 0
 
 
+async def test_an_error_does_not_show_the_values_of_its_statement(database: Database) -> None:
+    async with database.read() as session:
+        with pytest.raises(DBAPIError) as caught:
+            await session.execute(text("SELECT 1 / length(left(:secret, 0))"), {"secret": "argon2 of somebody"})
+
+    assert "division by zero" in str(caught.value)
+    assert "argon2" not in str(caught.value)
+
+
 async def test_the_url_may_ask_for_encryption_in_the_words_of_libpq(database: Database) -> None:
     encrypted = Database(f"{database.url}?sslmode=prefer")
     async with encrypted.read() as session, encrypted.dedicated() as connection:

@@ -4,10 +4,13 @@ import pytest
 from sqlalchemy import text
 
 from graphql_api.database.engine import Database
+from graphql_api.database.user import Role
 from graphql_api.services import category, cursors, invoice, place, product, store, vendor
 from graphql_api.services.errors import BadInput
 from graphql_api.services.listing import MAX_SEARCH, MAX_SORTS, Listing, ListQuery, Sort
 from graphql_api.services.paging import PageRequest
+from graphql_api.services.policy import Viewer
+from tests.client import ADMIN
 
 SERVED_BY_INDEX: dict[str, Listing[Any]] = {
     "counties": place.COUNTIES,
@@ -32,9 +35,21 @@ async def test_an_index_serves_the_default_order(database: Database, noun: str) 
     listing = SERVED_BY_INDEX[noun]
 
     for request in (PageRequest(first=10), PageRequest(last=10)):
-        explained = await plan(database, listing, ListQuery(page=request))
+        explained = await plan(database, listing, ListQuery(page=request, viewer=ADMIN))
         assert "Index" in explained
         assert "Sort" not in explained
+
+
+async def test_an_index_serves_the_invoices_of_a_customer(database: Database) -> None:
+    customer = Viewer(user_id=7, role=Role.CUSTOMER, session_id=1)
+
+    explained = await plan(database, invoice.INVOICES, ListQuery(page=PageRequest(first=10), viewer=customer))
+
+    assert "ix_invoice_customer_id" in explained
+
+
+async def test_nobody_is_shown_no_invoice(database: Database) -> None:
+    assert "One-Time Filter: false" in await plan(database, invoice.INVOICES, ListQuery())
 
 
 async def test_an_index_finds_the_next_page(database: Database) -> None:

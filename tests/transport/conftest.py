@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -13,20 +14,16 @@ import psutil
 import pytest
 from starlette.applications import Starlette
 
-from graphql_api import embedded
-from graphql_api.app import create_app
+from graphql_api.app import create_app, create_keys
 from graphql_api.config import Settings, load_settings
+from graphql_api.database.engine import Database
+from graphql_api.database.user import Role
+from graphql_api.services.policy import Viewer
+from graphql_api.services.token import AccessTokens
+from tests.factories import create_session, create_user
 
 STOP_SECONDS = 10
-
-
-@pytest.fixture(scope="session")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a Valkey of this run's own."""
-    folder = tmp_path_factory.mktemp("valkey")
-    with embedded.start(folder, postgres=False) as servers:
-        yield servers.redis_url
-    embedded.remove(folder)
+SECRET_KEY = "a-secret-key-of-the-tests-0123456789"  # noqa: S105 - of servers that live as long as a test
 
 
 @pytest.fixture
@@ -37,6 +34,7 @@ def settings(database_url: str, redis_url: str, tmp_path: Path) -> Settings:
         database_url=database_url,
         redis_url=redis_url,
         data_dir=tmp_path / "data",
+        secret_key=SECRET_KEY,
         upload_limit_bytes=1_000_000,
         worker_in_server=False,
     )
@@ -50,10 +48,50 @@ async def app(settings: Settings) -> AsyncIterator[Starlette]:
         yield app
 
 
+async def create_viewer(database: Database, role: Role) -> Viewer:
+    """Somebody with an account and a session."""
+    async with database.transaction() as session:
+        user = await create_user(session, role=role)
+        return Viewer(user.id, role, (await create_session(session, user)).id)
+
+
+def authorization(settings: Settings, viewer: Viewer) -> dict[str, str]:
+    """The header that signs somebody in, as the program itself would have given it out."""
+    token = AccessTokens(create_keys(settings)).issue(viewer, lifetime_minutes=15)
+    return {"authorization": f"Bearer {token.text}"}
+
+
 @pytest.fixture
-async def http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
-    """An HTTP client that talks to the application without sockets."""
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
+async def admin(database: Database) -> Viewer:
+    """An administrator who has signed in."""
+    return await create_viewer(database, Role.ADMIN)
+
+
+@pytest.fixture
+def admin_header(settings: Settings, admin: Viewer) -> dict[str, str]:
+    """The administrator's `Authorization`."""
+    return authorization(settings, admin)
+
+
+@asynccontextmanager
+async def client_of(app: Starlette, headers: dict[str, str] | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client that talks to an application without sockets, and sends these headers."""
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of somebody who has not signed in."""
+    async with client_of(app) as client:
+        yield client
+
+
+@pytest.fixture
+async def http(app: Starlette, admin_header: dict[str, str]) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of an administrator."""
+    async with client_of(app, admin_header) as client:
         yield client
 
 
@@ -74,6 +112,7 @@ def server(settings: Settings) -> Iterator[RunningServer]:
         "DATABASE_URL": settings.database_url or "",
         "REDIS_URL": settings.redis_url or "",
         "DATA_DIR": str(settings.data_dir),
+        "SECRET_KEY": SECRET_KEY,
         "UPLOAD_LIMIT_BYTES": "1GiB",
     }
     process = subprocess.Popen(

@@ -6,18 +6,22 @@ import json
 import socket
 import stat
 from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
+import time_machine
+from starlette.applications import Starlette
 
 from graphql_api.app import create_app
 from graphql_api.config import Settings
 from graphql_api.database.engine import Database
+from graphql_api.database.user import Role
 from tests.sales_files import many_sales, sale, sales_csv
-from tests.transport.conftest import RunningServer
+from tests.transport.conftest import RunningServer, authorization, client_of, create_viewer
 
 START = """
 mutation ($file: Upload!) {
@@ -79,12 +83,9 @@ async def ended_import(http: httpx.AsyncClient, url: str, import_id: str) -> dic
             await asyncio.sleep(0.05)
 
 
-async def test_a_file_becomes_rows(settings: Settings) -> None:
+async def test_a_file_becomes_rows(settings: Settings, admin_header: dict[str, str]) -> None:
     app = create_app(settings.model_copy(update={"worker_in_server": True}))
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as http,
-    ):
+    async with app.router.lifespan_context(app), client_of(app, admin_header) as http:
         response = await http.post("/graphql", content=form(GOOD), headers={**FORM_TYPE, **PREFLIGHT})
         payload = response.json()["data"]["startImport"]
         assert payload["userErrors"] == []
@@ -212,6 +213,56 @@ async def test_a_form_beyond_the_limit_is_not_read_to_its_end(
     assert await traces(settings, database) == []
 
 
+@pytest.mark.parametrize(
+    ("role", "refusal"), [(None, (401, "UNAUTHENTICATED")), (Role.SALESPERSON, (403, "FORBIDDEN"))]
+)
+async def test_no_byte_is_taken_of_an_upload_of_somebody_who_may_not(
+    app: Starlette, settings: Settings, database: Database, role: Role | None, refusal: tuple[int, str]
+) -> None:
+    taken = list[bytes]()
+
+    async def body() -> AsyncIterator[bytes]:
+        taken.append(form(GOOD))
+        yield taken[0]
+
+    header = authorization(settings, await create_viewer(database, role)) if role else {}
+    async with client_of(app, header) as client:
+        response = await client.post("/graphql", content=body(), headers={**FORM_TYPE, **PREFLIGHT})
+
+    (error,) = response.json()["errors"]
+    assert (response.status_code, error["extensions"]["code"]) == refusal
+    assert taken == []
+    assert await traces(settings, database) == []
+
+
+async def test_an_upload_may_take_longer_than_an_access_token_lives(http: httpx.AsyncClient) -> None:
+    with time_machine.travel(datetime.now(UTC), tick=True) as clock:
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield form(GOOD)[:1000]
+            clock.shift(timedelta(minutes=20))
+            yield form(GOOD)[1000:]
+
+        response = await http.post("/graphql", content=slowly(), headers={**FORM_TYPE, **PREFLIGHT})
+
+    assert response.json()["data"]["startImport"]["userErrors"] == []
+
+
+async def test_an_upload_of_somebody_who_was_signed_out_meanwhile_leaves_nothing(
+    http: httpx.AsyncClient, settings: Settings, database: Database
+) -> None:
+    async def slowly() -> AsyncIterator[bytes]:
+        yield form(GOOD)[:1000]
+        await http.post("/graphql", json={"query": "mutation { logout { endedCount } }"})
+        yield form(GOOD)[1000:]
+
+    response = await http.post("/graphql", content=slowly(), headers={**FORM_TYPE, **PREFLIGHT})
+
+    (error,) = response.json()["errors"]
+    assert error["extensions"]["code"] == "UNAUTHENTICATED"
+    assert await traces(settings, database) == []
+
+
 async def test_a_text_in_the_place_of_a_file_is_bad_input(http: httpx.AsyncClient) -> None:
     response = await http.post("/graphql", json={"query": START, "variables": {"file": "sales.csv"}})
 
@@ -228,7 +279,7 @@ async def test_a_form_without_files_is_an_ordinary_request(http: httpx.AsyncClie
     assert response.json() == {"data": {"__typename": "Query"}}
 
 
-def send_head(url: str, length: int) -> socket.socket:
+def send_head(url: str, length: int, headers: dict[str, str]) -> socket.socket:
     """Open a connection and announce a form of so many bytes."""
     address = urlsplit(url)
     connection = socket.create_connection((address.hostname or "", address.port or 0))
@@ -238,6 +289,7 @@ def send_head(url: str, length: int) -> socket.socket:
         "GraphQL-Require-Preflight: 1",
         f"Content-Type: {FORM_TYPE['content-type']}",
         f"Content-Length: {length}",
+        *(f"{name}: {value}" for name, value in headers.items()),
     ]
     connection.sendall("\r\n".join([*head, "", ""]).encode())
     return connection
@@ -254,10 +306,10 @@ def spooled_bytes(process: psutil.Process) -> int:
 
 
 async def test_an_upload_that_breaks_off_leaves_nothing(
-    server: RunningServer, settings: Settings, database: Database
+    server: RunningServer, settings: Settings, database: Database, admin_header: dict[str, str]
 ) -> None:
     body = form([*GOOD[:2], file_part("0", b"x" * 8 * MEBIBYTE)])
-    connection = send_head(server.url, len(body))
+    connection = send_head(server.url, len(body), admin_header)
     connection.sendall(body[: len(body) // 2])
     async with asyncio.timeout(PATIENCE_SECONDS):
         while not spooled_bytes(server.process):  # noqa: ASYNC110 - another process
@@ -273,7 +325,9 @@ async def test_an_upload_that_breaks_off_leaves_nothing(
         assert (await http.post(server.url, json={"query": "{ __typename }"})).status_code == 200
 
 
-async def test_memory_stays_flat_while_a_large_file_arrives(server: RunningServer) -> None:
+async def test_memory_stays_flat_while_a_large_file_arrives(
+    server: RunningServer, admin_header: dict[str, str]
+) -> None:
     size = 256 * MEBIBYTE
     block = b"x" * MEBIBYTE
     frame = form([*GOOD[:2], file_part("0", b"|")])
@@ -289,7 +343,7 @@ async def test_memory_stays_flat_while_a_large_file_arrives(server: RunningServe
             yield block
         yield end
 
-    async with httpx.AsyncClient(timeout=60) as http:
+    async with httpx.AsyncClient(timeout=60, headers=admin_header) as http:
         response = await http.post(server.url, content=body(), headers={**FORM_TYPE, **PREFLIGHT})
         payload = response.json()["data"]["startImport"]
         peak = max(peak, server.process.memory_info().rss)
@@ -299,7 +353,7 @@ async def test_memory_stays_flat_while_a_large_file_arrives(server: RunningServe
     assert peak - before < 64 * MEBIBYTE
 
 
-async def test_a_file_is_imported_by_a_real_server(server: RunningServer) -> None:
+async def test_a_file_is_imported_by_a_real_server(server: RunningServer, admin_header: dict[str, str]) -> None:
     content = sales_csv([sale("INV-00000100001"), sale("INV-00000100002", date="nonsense")])
     files: dict[str, tuple[str | None, str | bytes]] = {
         "operations": (None, OPERATIONS),
@@ -307,7 +361,7 @@ async def test_a_file_is_imported_by_a_real_server(server: RunningServer) -> Non
         "0": ("C:\\fakepath\\März.csv", content),
     }
 
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(headers=admin_header) as http:
         response = await http.post(server.url, files=files, headers=PREFLIGHT)
         found = await ended_import(http, server.url, response.json()["data"]["startImport"]["import"]["id"])
 

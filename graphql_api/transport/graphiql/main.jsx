@@ -8,6 +8,7 @@ import './page.css';
 import { GraphiQL } from 'graphiql';
 import { createRoot } from 'react-dom/client';
 
+import { SessionBar } from './SessionBar.jsx';
 import { SystemTheme } from './SystemTheme.jsx';
 import { fetcher } from './fetcher.js';
 
@@ -17,10 +18,13 @@ const tabs = Object.keys(examples)
   .map((file) => ({ query: examples[file] }));
 
 createRoot(document.getElementById('graphiql')).render(
-  <GraphiQL fetcher={fetcher} defaultTabs={tabs} isHeadersEditorEnabled inputValueDeprecation schemaDescription>
-    <GraphiQL.Logo>
-      Sales API
-      <SystemTheme />
-    </GraphiQL.Logo>
-  </GraphiQL>,
+  <>
+    <SessionBar />
+    <GraphiQL fetcher={fetcher} defaultTabs={tabs} isHeadersEditorEnabled inputValueDeprecation schemaDescription>
+      <GraphiQL.Logo>
+        Sales API
+        <SystemTheme />
+      </GraphiQL.Logo>
+    </GraphiQL>
+  </>,
 );

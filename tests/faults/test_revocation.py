@@ -1,0 +1,256 @@
+"""Three servers on one database: what ends at one has ended at all, whatever happens to Valkey, to them, or between."""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+from redis import Redis
+
+from graphql_api import embedded
+from graphql_api.database.engine import Database
+from graphql_api.database.user import UserRow
+from graphql_api.services.key_file import NAME, OwnKeys
+from graphql_api.services.policy import Viewer
+from graphql_api.services.session import Device, Tokens, open_session
+from graphql_api.services.token import AccessTokens
+from graphql_api.services.unit_of_work import unit_of_work
+from tests.factories import create_session, create_user
+
+SERVERS = 3
+ROUNDS = 100
+FREEZES = 3
+TABS = 21
+PATIENCE = 60.0
+MINE = "{ mySessions { id } }"
+LOGOUT = "mutation { logout { endedCount userErrors { code } } }"
+REFRESH = """
+mutation ($used: String!) { refreshToken(input: {refreshToken: $used}) { refreshToken userErrors { code } } }
+"""
+
+
+@dataclass
+class Server:
+    """One `graphql-api serve`."""
+
+    process: asyncio.subprocess.Process
+    url: str
+    http: httpx.AsyncClient
+
+    async def ask(self, document: str, token: str | None = None, **variables: Any) -> dict[str, Any]:
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        answer = await self.http.post(self.url, json={"query": document, "variables": variables}, headers=headers)
+        return dict(answer.json())
+
+    async def lets_in(self, token: str) -> bool:
+        """Whether a request with this token is answered; anything but yes and a plain no is a fault."""
+        answer = await self.ask(MINE, token)
+        if "errors" not in answer:
+            return True
+        assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAUTHENTICATED"]
+        return False
+
+    async def logout(self, token: str) -> None:
+        answer = await self.ask(LOGOUT, token)
+        assert answer == {"data": {"logout": {"endedCount": 1, "userErrors": []}}}
+
+
+@dataclass
+class House:
+    """The servers, their database, their Valkey, and somebody with an account."""
+
+    database: Database
+    valkey: embedded.Embedded
+    folder: Path
+    user: UserRow
+    servers: list[Server] = field(default_factory=list)
+
+    @property
+    def tokens(self) -> AccessTokens:
+        return AccessTokens(OwnKeys(self.folder))
+
+    async def signed_in(self) -> str:
+        """An access token of a new session that every server has seen."""
+        async with self.database.transaction() as session:
+            viewer = Viewer(self.user.id, self.user.role, (await create_session(session, self.user)).id)
+        token = self.tokens.issue(viewer, 15).text
+        assert all([await server.lets_in(token) for server in self.servers])
+        return token
+
+    async def opened(self) -> Tokens:
+        async with unit_of_work(self.database) as work:
+            return await open_session(work, self.user, Device(), self.tokens)
+
+    async def let_in_by(self, token: str) -> list[int]:
+        """The numbers of the servers that still take a token."""
+        answers = await asyncio.gather(*[server.lets_in(token) for server in self.servers])
+        return [number for number, is_in in enumerate(answers) if is_in]
+
+
+@asynccontextmanager
+async def serving(database_url: str, redis_url: str, folder: Path) -> AsyncIterator[Server]:
+    environment = {
+        **os.environ,
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "DATA_DIR": str(folder),
+        "WORKER_IN_SERVER": "false",
+        "DATABASE_POOL_SIZE": "3",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from graphql_api.cli import main; main()", "serve", "--port", "0"),
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(PATIENCE):
+            line = ""
+            while not line.startswith("Endpoint"):
+                line = (await process.stdout.readline()).decode()
+                assert line, "the server did not start"
+        async with httpx.AsyncClient(timeout=PATIENCE) as http:
+            yield Server(process, line.split()[1], http)
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGCONT)
+            process.terminate()
+            await asyncio.wait_for(process.wait(), PATIENCE)
+
+
+@pytest.fixture
+def valkey(tmp_path: Path) -> Iterator[embedded.Embedded]:
+    """A Valkey that can be stopped."""
+    with embedded.start(tmp_path / "valkey", postgres=False) as servers:
+        yield servers
+    embedded.remove(tmp_path / "valkey")
+
+
+@pytest.fixture
+async def house(database: Database, valkey: embedded.Embedded, tmp_path: Path) -> AsyncIterator[House]:
+    async with database.transaction() as session:
+        user = await create_user(session)
+    house = House(database, valkey, tmp_path / "data", user)
+    async with AsyncExitStack() as stack:
+        # all at once, so that they also make their keys between them
+        starts = [
+            stack.enter_async_context(serving(database.url, valkey.redis_url, house.folder)) for _ in range(SERVERS)
+        ]
+        house.servers = list(await asyncio.gather(*starts))
+        assert (house.folder / NAME).exists()
+        yield house
+
+
+async def terminate_backends(database: Database) -> None:
+    """End all connections of the servers, as a restart of the database does."""
+    connection = await asyncpg.connect(database.url)
+    try:
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    finally:
+        await connection.close()
+
+
+async def test_what_ends_at_one_server_has_ended_at_all(house: House) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print("seed", seed)  # noqa: T201 - to run the same rounds again
+    chance = random.Random(seed)  # noqa: S311 - a choice of servers
+    with Redis.from_url(house.valkey.redis_url) as redis:
+        for number in range(ROUNDS):
+            token = await house.signed_in()
+            if number % 10 == 5:
+                redis.flushall()
+            await chance.choice(house.servers).logout(token)
+            assert await house.let_in_by(token) == [], f"seed {seed}, round {number}"
+
+
+async def test_the_same_without_valkey(house: House) -> None:
+    before = await house.signed_in()
+    await asyncio.to_thread(house.valkey.stop)
+
+    for number in range(10):
+        token = await house.signed_in()
+        await house.servers[number % SERVERS].logout(token)
+        assert await house.let_in_by(token) == []
+    assert await house.let_in_by(before) == [0, 1, 2]
+    await house.servers[0].logout(before)
+    assert await house.let_in_by(before) == []
+
+
+async def test_a_frozen_server_does_not_let_in_who_was_signed_out_meanwhile(house: House) -> None:
+    first, frozen, third = house.servers
+    for seconds in (0.0, 0.7, 3.0):
+        for _ in range(FREEZES):
+            token = await house.signed_in()
+            frozen.process.send_signal(signal.SIGSTOP)
+            waiting = asyncio.create_task(first.logout(token))
+            if not seconds:
+                await waiting  # until the server that does not answer is given up
+            await asyncio.sleep(seconds)
+            late = asyncio.create_task(_ask_after(waiting, frozen, token))
+            await asyncio.sleep(0.05)
+            frozen.process.send_signal(signal.SIGCONT)
+            assert not await late
+            assert not await third.lets_in(token)
+        # it is one of them again
+        other = await house.signed_in()
+        await frozen.logout(other)
+        assert await house.let_in_by(other) == []
+
+
+async def _ask_after(change: asyncio.Task[None], server: Server, token: str) -> bool:
+    """Ask once a change was answered. If it was already, the question waits at the door of the frozen server."""
+    await change
+    return await server.lets_in(token)
+
+
+async def test_killed_servers_keep_nobody_waiting_for_long(house: House) -> None:
+    first, second, third = house.servers
+    token = await house.signed_in()
+    third.process.kill()
+    await third.process.wait()
+    house.servers = [first, second]
+
+    async with asyncio.timeout(5):
+        await first.logout(token)
+
+    assert await house.let_in_by(token) == []
+    for _ in range(5):
+        again = await house.signed_in()
+        await second.logout(again)
+        assert await house.let_in_by(again) == []
+
+
+async def test_lost_connections_let_nobody_in(house: House) -> None:
+    for number in range(5):
+        token = await house.signed_in()
+        await terminate_backends(house.database)
+        answer = await house.servers[number % SERVERS].ask(LOGOUT, token)
+        if "errors" in answer:  # the connection of the change itself was lost
+            assert {error["extensions"]["code"] for error in answer["errors"]} == {"SERVICE_UNAVAILABLE"}
+            continue
+        assert await house.let_in_by(token) == []
+
+
+async def test_tabs_that_renew_a_session_at_several_servers_stay_signed_in(house: House) -> None:
+    tokens = await house.opened()
+
+    answers = await asyncio.gather(
+        *[house.servers[tab % SERVERS].ask(REFRESH, used=tokens.refresh.text) for tab in range(TABS)]
+    )
+
+    payloads = [answer["data"]["refreshToken"] for answer in answers]
+    assert [payload["userErrors"] for payload in payloads] == [[]] * TABS
+    assert len({payload["refreshToken"] for payload in payloads}) == 1
+    assert await house.let_in_by(tokens.access.text) == [0, 1, 2]
