@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from graphql_api.database.base import now_utc
 from graphql_api.database.category import CategoryRow
 from graphql_api.database.customer import CustomerRow
+from graphql_api.database.import_job import ImportJobRow, ImportKind
 from graphql_api.database.invoice import InvoiceLineRow, InvoiceRow, InvoiceStatus
 from graphql_api.database.place import CountyRow, PlaceRow
 from graphql_api.database.product import ProductRow
@@ -250,4 +251,14 @@ def _line_row(invoice: InvoiceRow, store: StoreRow, position: int, line: Line) -
         revenue=line.quantity * unit_price - line.discount,
         cost=cost,
         volume_ml=None if product.volume_ml is None else line.quantity * product.volume_ml,
+    )
+
+
+async def create_import(session: AsyncSession) -> ImportJobRow:
+    """An import of a file of one byte that waits for a worker; nothing is stored, and no job leads to it."""
+    return await _insert(
+        session,
+        ImportJobRow(
+            kind=ImportKind.SALES, dry_run=False, file_name="a.csv", file_size=1, sha256="0" * 64, storage_key="a"
+        ),
     )

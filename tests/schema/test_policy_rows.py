@@ -12,7 +12,6 @@ from sqlmodel import col
 from graphql_api.database.audit import AuditEntryRow
 from graphql_api.database.base import now_utc
 from graphql_api.database.engine import Database
-from graphql_api.database.import_job import ImportJobRow, ImportKind
 from graphql_api.database.invitation import InvitationRow
 from graphql_api.database.user import Role
 from graphql_api.schema.loaders import Loaders
@@ -25,7 +24,15 @@ from graphql_api.services.invoice import LinesWanted
 from graphql_api.services.paging import PageRequest
 from graphql_api.services.policy import Viewer
 from tests.client import Client
-from tests.factories import Line, create_customer, create_invoice, create_product, create_session, create_user
+from tests.factories import (
+    Line,
+    create_customer,
+    create_import,
+    create_invoice,
+    create_product,
+    create_session,
+    create_user,
+)
 from tests.schema.people import ClientOf, create_viewer
 
 NUMBERS = "{ invoices(first: 100, orderBy: [{by: NUMBER}]) { totalCount nodes { number } edges { node { number } } } }"
@@ -184,9 +191,7 @@ async def test_a_report_adds_up_the_invoices_of_the_list(
 
 async def create_one_of_each(session: AsyncSession) -> dict[str, int]:
     """The key of one object of each type that not everybody may see."""
-    job = ImportJobRow(
-        kind=ImportKind.SALES, dry_run=False, file_name="x.csv", file_size=1, sha256="0" * 64, storage_key="x"
-    )
+    job = await create_import(session)
     invitation = InvitationRow(
         email="new@example.com",
         role=Role.STAFF,
@@ -195,7 +200,7 @@ async def create_one_of_each(session: AsyncSession) -> dict[str, int]:
         key_id="key",
         expires_at=now_utc() + dt.timedelta(days=1),
     )
-    session.add_all([job, invitation])
+    session.add(invitation)
     await write_refusal(session, Act("login"), ErrorCode.UNAUTHENTICATED)
     entry = await session.scalar(select(func.max(col(AuditEntryRow.id))))
     return {

@@ -8,13 +8,12 @@ import pytest
 from graphql import GraphQLField, GraphQLObjectType
 
 from graphql_api.database.engine import Database
-from graphql_api.database.import_job import ImportJobRow, ImportKind
 from graphql_api.database.user import Role
 from graphql_api.schema.permissions import ANY_TYPE, FIELDS, INPUTS
 from graphql_api.schema.root import ApiSchema
 from graphql_api.services.policy import Viewer
 from tests.client import Client, Response
-from tests.factories import Line, create_customer, create_invoice, create_product
+from tests.factories import Line, create_customer, create_import, create_invoice, create_product
 from tests.schema.minimal_documents import minimal_document
 from tests.schema.people import ClientOf, create_viewer
 
@@ -166,9 +165,7 @@ async def create_sales(database: Database, viewer: Viewer | None) -> None:
         customer = await create_customer(session)
         customer.user_id = viewer.user_id if viewer else None
         await create_invoice(session, Line(await create_product(session)), customer=customer)
-        session.add(
-            ImportJobRow(kind=ImportKind.SALES, file_name="a.csv", file_size=1, sha256="0" * 64, storage_key="a")
-        )
+        await create_import(session)
 
 
 async def create_person(database: Database, client_of: ClientOf, person: str) -> Client:
