@@ -3,7 +3,7 @@
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -13,7 +13,7 @@ from graphql_api.database.engine import Database
 from graphql_api.database.user import Language
 from graphql_api.schema.loaders import Loaders
 from graphql_api.schema.permissions import Policy
-from graphql_api.services.audit import Act, write_refusal
+from graphql_api.services.audit import Act, Aim, write_refusal
 from graphql_api.services.authentication import Authentication
 from graphql_api.services.errors import RateLimited, ServiceError
 from graphql_api.services.key import KeyRing
@@ -85,6 +85,7 @@ class Context:
     origin: Origin
     viewer: Viewer | None = None
     sign_in_problem: Unauthenticated | None = None
+    _aim: Aim | None = field(default=None, init=False)
 
     @property
     def database(self) -> Database:
@@ -101,9 +102,20 @@ class Context:
         """Batches and remembers what this operation reads by id, as far as the viewer may see it."""
         return Loaders(self.database, self.viewer)
 
-    def forget_loaded(self) -> None:
-        """Drop what was loaded, so that the next mutation of the same document sees present data."""
+    async def begin_mutation(self, aim: Aim) -> None:
+        """Have a mutation see what those before it in the same document have changed: data, role and session.
+
+        Args:
+            aim: what it is about, for the audit record.
+        """
         self.__dict__.pop("loaders", None)
+        is_first, self._aim = self._aim is None, aim
+        if is_first or self.viewer is None:
+            return
+        try:
+            self.viewer = await self.services.authentication.present_viewer(self.viewer)
+        except Unauthenticated as problem:
+            self.viewer, self.sign_in_problem = None, problem
 
     def check(self, policy: Policy, field_name: str) -> None:
         """Return when the viewer may use the root field.
@@ -144,7 +156,7 @@ class Context:
             return  # whoever floods the server must not flood the record
         try:
             async with self.database.transaction() as session:
-                await write_refusal(session, self._act(action), error.code)
+                await write_refusal(session, self._act(action), error.code, self._aim)
         except Exception:
             logger.exception("A refusal of `%s` could not be recorded", action)
 

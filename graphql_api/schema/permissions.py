@@ -15,7 +15,9 @@ from graphql import (
 )
 
 from graphql_api.schema.guarded_inputs import GuardedInputs
-from graphql_api.services.errors import ServiceError
+from graphql_api.schema.node import parse_global_id
+from graphql_api.services.audit import Aim
+from graphql_api.services.errors import BadInput, ServiceError
 from graphql_api.services.policy import Action, Forbidden, Viewer, require
 from graphql_api.services.throttle_rules import RULES_OF_EVERY_MUTATION, rules_of
 
@@ -199,7 +201,7 @@ def _attempted(name: str, resolve: Callable[..., Awaitable[Any]], policy: Policy
 
     async def attempted(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         context = info.context
-        context.forget_loaded()
+        await context.begin_mutation(_aim(arguments))
         await context.throttle(RULES_OF_EVERY_MUTATION)
         try:
             context.check(policy, name)
@@ -214,9 +216,24 @@ def _attempted(name: str, resolve: Callable[..., Awaitable[Any]], policy: Policy
 
 def _email(arguments: Mapping[str, Any]) -> str | None:
     """The e-mail address that a mutation is about."""
+    return _given(arguments, "email")
+
+
+def _aim(arguments: Mapping[str, Any]) -> Aim:
+    """What a mutation is about, as far as its input tells."""
+    given = _given(arguments, "id")
+    try:
+        entity, entity_id = (None, None) if given is None else parse_global_id(given)
+    except BadInput:
+        entity, entity_id = None, None
+    return Aim(entity, entity_id, _email(arguments))
+
+
+def _given(arguments: Mapping[str, Any], name: str) -> str | None:
+    """A text of the input."""
     given = arguments.get("input")
-    email = given.get("email") if isinstance(given, Mapping) else None
-    return email if isinstance(email, str) else None
+    value = given.get(name) if isinstance(given, Mapping) else None
+    return value if isinstance(value, str) else None
 
 
 def _required(action: Action, resolve: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,6 +14,8 @@ from graphql_api.services.errors import ErrorCode
 from graphql_api.services.policy import Viewer
 
 MASK = "***"
+# Somebody may type a password in the place of the address, hence a length, and the sign of an address.
+MAX_EMAIL = 254
 # A name with one of these anywhere in it means a secret …
 SECRET_PARTS = ("password", "passphrase", "secret", "token", "credential")
 # … and so does one with one of these among its words, as in `codeSalt` or `token_hash` …
@@ -53,6 +55,21 @@ class Change:
     after: Mapping[str, Any] | None = None
 
 
+@dataclass(frozen=True)
+class Aim:
+    """What an act is about, before anybody knows whether that exists.
+
+    Args:
+        entity: the type that the id of the input names.
+        entity_id: its key.
+        email: the e-mail address of the input.
+    """
+
+    entity: str | None = None
+    entity_id: int | None = None
+    email: str | None = None
+
+
 async def write_change(session: AsyncSession, act: Act, change: Change) -> None:
     """Write down what was done, in the transaction that does it."""
     await _write(
@@ -66,9 +83,18 @@ async def write_change(session: AsyncSession, act: Act, change: Change) -> None:
     )
 
 
-async def write_refusal(session: AsyncSession, act: Act, code: ErrorCode) -> None:
+async def write_refusal(session: AsyncSession, act: Act, code: ErrorCode, aim: Aim | None = None) -> None:
     """Write down what was refused, in a transaction of its own."""
-    await _write(session, act, outcome=AuditOutcome.REFUSED, error_code=code.value)
+    aim = aim or Aim()
+    await _write(
+        session,
+        act,
+        outcome=AuditOutcome.REFUSED,
+        error_code=code.value,
+        entity=aim.entity,
+        entity_id=aim.entity_id,
+        after={"email": aim.email[:MAX_EMAIL]} if aim.email and "@" in aim.email else None,
+    )
 
 
 def masked(fields: Mapping[str, Any] | None) -> dict[str, Any] | None:

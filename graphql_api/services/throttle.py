@@ -55,6 +55,8 @@ class Caller:
                 return str(self.viewer.user_id) if self.viewer else None
             case Subject.EMAIL:
                 return None if self.email is None else _one_spelling(self.email)
+            case Subject.SENDER:
+                return None if self.email is None else f"{network_of(self.address)} {_one_spelling(self.email)}"
 
 
 def network_of(address: str | None) -> str:

@@ -13,7 +13,8 @@ class Subject(StrEnum):
     ADDRESS = "address"  # a network address; of IPv6 the network, because everybody has a whole one
     ACCOUNT = "account"  # whoever has signed in
     STRANGER = "stranger"  # the address of somebody who has not signed in
-    EMAIL = "email"  # the `email` of the input
+    EMAIL = "email"  # the `email` of the input, whoever sends it
+    SENDER = "email from an address"  # the `email` of the input, as one network address sends it
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,16 @@ class Rule:
     limit: RateLimitItem
 
 
-ADDRESS, ACCOUNT, STRANGER, EMAIL = Subject.ADDRESS, Subject.ACCOUNT, Subject.STRANGER, Subject.EMAIL
-# An office shares an address, so addresses get more than one person needs. Addresses come first: somebody who has
-# used up the own attempts takes none away from the account that was aimed at.
+ADDRESS, ACCOUNT, STRANGER = Subject.ADDRESS, Subject.ACCOUNT, Subject.STRANGER
+EMAIL, SENDER = Subject.EMAIL, Subject.SENDER
+# An office shares an address, so addresses get more than one person needs. What is narrow comes first: somebody who
+# has used up the own attempts takes none away from the account that was aimed at, so one sender locks nobody out.
 LIMITS: Mapping[str, Mapping[Subject, str]] = {
-    "register": {ADDRESS: "60 per hour", EMAIL: "5 per hour"},
+    "register": {ADDRESS: "60 per hour", SENDER: "5 per hour", EMAIL: "20 per hour"},
     "verifyEmail": {ADDRESS: "60 per 10 minutes"},
-    "login": {ADDRESS: "60 per 10 minutes", EMAIL: "10 per 10 minutes"},
+    "login": {ADDRESS: "60 per 10 minutes", SENDER: "10 per 10 minutes", EMAIL: "100 per 10 minutes"},
     "refreshToken": {ADDRESS: "300 per minute"},
-    "requestPasswordReset": {ADDRESS: "60 per hour", EMAIL: "5 per hour"},
+    "requestPasswordReset": {ADDRESS: "60 per hour", SENDER: "5 per hour", EMAIL: "20 per hour"},
     "verifyPasswordReset": {ADDRESS: "60 per 10 minutes"},
     "resetPassword": {ADDRESS: "60 per 10 minutes"},
     "acceptInvitation": {ADDRESS: "60 per 10 minutes"},

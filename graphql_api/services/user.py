@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from graphql_api.database.invitation import InvitationRow
 from graphql_api.database.session import SessionEnd
 from graphql_api.database.user import Language, Role, UserRow
 from graphql_api.services.errors import BadInput, Conflict, NotFound
@@ -158,6 +159,8 @@ async def update_user(
 ) -> UserRow:
     """Change an account. A new role counts at once, in all sessions; deactivation ends them.
 
+    Open invitations of an administrator who is to be none any more are revoked.
+
     Args:
         work: the transaction.
         user_id: whose account.
@@ -180,9 +183,18 @@ async def update_user(
             path=("isActive",) if change.is_active is False else ("role",),
         )
     await finish_change(work, user, before)
+    if was_admin and not _is_active_admin(user):
+        await _withdraw_invitations(work.session, user.id)
     if before["is_active"] and not user.is_active:
         await end_sessions(work, user.id, SessionEnd.DEACTIVATED)
     return user
+
+
+async def _withdraw_invitations(session: AsyncSession, user_id: int) -> None:
+    """Revoke what an administrator has promised who is none any more."""
+    open_ones = (col(InvitationRow.accepted_at).is_(None), col(InvitationRow.revoked_at).is_(None))
+    theirs = update(InvitationRow).where(col(InvitationRow.invited_by) == user_id, *open_ones)
+    await session.execute(theirs.values(revoked_at=func.now()))
 
 
 def _apply(user: UserRow, change: UserChange) -> None:

@@ -39,7 +39,7 @@ def stranger(schema: ApiSchema, services: Services) -> Client:
 async def test_aliased_logins_in_one_document_are_counted_one_by_one(stranger: Client) -> None:
     response = await stranger.execute_raw(logins(50))
 
-    assert refused(response) == [f"a{limit('login', Subject.EMAIL)}"]
+    assert refused(response) == [f"a{limit('login', Subject.SENDER)}"]
     assert refused(await stranger.execute_raw(logins(1))) == ["a0"]
     error = response.errors[0]
     assert 1 <= error["extensions"]["retryAfter"] <= 600
@@ -71,6 +71,16 @@ async def test_who_signs_in_is_counted_by_the_address_in_the_input(schema: ApiSc
     variables: dict[str, Any] = {"input": {"email": "ANN@example.com", "password": "x"}}
     by_variable = "mutation ($input: LoginInput!) { login(input: $input) { userErrors { code } } }"
     assert refused(await elsewhere.execute_raw(by_variable, **variables)) == ["login"]
+
+
+async def test_one_sender_locks_nobody_out_of_an_account(
+    stranger: Client, schema: ApiSchema, services: Services
+) -> None:
+    assert refused(await stranger.execute_raw(logins(50)))
+
+    owner = schema_client(schema, services, None, Origin("test-request", "198.51.100.7"))
+
+    assert refused(await owner.execute_raw(logins(1))) == []
 
 
 async def test_an_account_has_a_limit_over_all_mutations(database: Database, client_of: ClientOf) -> None:

@@ -4,8 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
+from sqlmodel import col
 
+from graphql_api.database.audit import AuditEntryRow
 from graphql_api.database.engine import Database
+from graphql_api.database.invitation import InvitationRow
 from graphql_api.database.user import Role, UserRow
 from graphql_api.schema.context import Services
 from graphql_api.schema.node import global_id
@@ -13,6 +17,7 @@ from graphql_api.schema.root import ApiSchema
 from graphql_api.services.policy import Unauthenticated, Viewer
 from tests.client import Client, schema_client
 from tests.factories import create_session, create_user
+from tests.schema.people import ClientOf, create_viewer
 from tests.services.account_case import AccountCase
 
 USERS = (
@@ -36,13 +41,13 @@ async def people(database: Database) -> dict[str, UserRow]:
     return found
 
 
-def client_of(schema: ApiSchema, services: Services, user: UserRow) -> Client:
+def user_client(schema: ApiSchema, services: Services, user: UserRow) -> Client:
     return schema_client(schema, services, Viewer(user.id, user.role, 1))
 
 
 @pytest.fixture
 def admin(schema: ApiSchema, services: Services, people: dict[str, UserRow]) -> Client:
-    return client_of(schema, services, people["ADMIN"])
+    return user_client(schema, services, people["ADMIN"])
 
 
 @pytest.mark.parametrize(
@@ -78,7 +83,7 @@ async def test_accounts_are_found_by_id_and_paged(admin: Client, people: dict[st
 async def test_nobody_else_sees_or_changes_accounts(
     schema: ApiSchema, services: Services, people: dict[str, UserRow], role: Role
 ) -> None:
-    client = client_of(schema, services, people[role.value])
+    client = user_client(schema, services, people[role.value])
     patch = {"id": global_id("User", people[role.value].id), "expectedVersion": 1, "role": "ADMIN"}
 
     assert (await client.execute_raw(USERS)).codes == ["FORBIDDEN"]
@@ -187,7 +192,7 @@ async def test_an_account_has_a_trail_for_administrators(
 
     assert [entry["action"] for entry in found] == ["updateUser"]
     assert (found[0]["before"]["role"], found[0]["after"]["role"]) == ("STAFF", "SALESPERSON")
-    assert (await client_of(schema, services, people["CUSTOMER"]).execute_raw(trail)).codes == ["FORBIDDEN"]
+    assert (await user_client(schema, services, people["CUSTOMER"]).execute_raw(trail)).codes == ["FORBIDDEN"]
 
 
 @pytest.mark.parametrize("extra", [{"email": "x@example.com"}, {"passwordHash": "x"}, {"emailVerifiedAt": "now"}])
@@ -195,3 +200,63 @@ async def test_nothing_else_can_be_changed(admin: Client, people: dict[str, User
     patch = {"id": global_id("User", people["STAFF"].id), "expectedVersion": 1, **extra}
 
     assert (await admin.execute_raw(UPDATE, input=patch)).codes == ["BAD_USER_INPUT"]
+
+
+async def test_each_mutation_of_a_document_is_judged_by_what_those_before_it_have_changed(
+    database: Database, client_of: ClientOf
+) -> None:
+    # given an administrator, who is not the only one
+    await create_viewer(database, Role.ADMIN)
+    viewer = await create_viewer(database, Role.ADMIN)
+    own_id = global_id("User", viewer.user_id)
+
+    # when a document gives the role up, and goes on as if it had not
+    response = await client_of(viewer).execute_raw(
+        """mutation ($id: ID!) {
+            resigned: updateUser(input: {id: $id, role: STAFF, expectedVersion: 1}) { user { role } }
+            name: updateProfile(input: {name: "Nobody special"}) { user { name } }
+            invited: inviteUser(input: {email: "friend@example.com", role: ADMIN}) { code } }""",
+        id=own_id,
+    )
+
+    # then
+    assert response.codes == ["FORBIDDEN"]
+    assert response.errors[0]["path"] == ["invited"]
+    async with database.read() as session:
+        assert (await session.get_one(UserRow, viewer.user_id)).name == "Nobody special"
+        assert await session.scalar(select(func.count()).select_from(InvitationRow)) == 0
+
+
+async def test_who_signs_out_does_nothing_more_in_the_same_document(database: Database, client_of: ClientOf) -> None:
+    viewer = await create_viewer(database, Role.CUSTOMER)
+
+    response = await client_of(viewer).execute_raw(
+        """mutation { logout { userErrors { code } } updateProfile(input: {name: "Late"}) { userErrors { code } } }"""
+    )
+
+    assert response.codes == ["UNAUTHENTICATED"]
+    async with database.read() as session:
+        assert (await session.get_one(UserRow, viewer.user_id)).name != "Late"
+
+
+async def test_a_refusal_is_recorded_with_what_it_was_about(database: Database, client_of: ClientOf) -> None:
+    # given
+    staff = await create_viewer(database, Role.STAFF)
+    goal = await create_viewer(database, Role.CUSTOMER)
+
+    # when
+    await client_of(staff).execute_raw(
+        UPDATE, input={"id": global_id("User", goal.user_id), "role": "STAFF", "expectedVersion": 1}
+    )
+    login = 'mutation ($email: String!) { login(input: {email: $email, password: "wrong"}) { userErrors { code } } }'
+    await client_of(None).execute_raw(login, email="somebody@example.com")
+    await client_of(None).execute_raw(login, email="a password by mistake")
+
+    # then
+    async with database.read() as session:
+        entries = (await session.scalars(select(AuditEntryRow).order_by(col(AuditEntryRow.id)))).all()
+    assert [(entry.action, entry.entity, entry.entity_id, entry.after) for entry in entries] == [
+        ("updateUser", "User", goal.user_id, None),
+        ("login", None, None, {"email": "somebody@example.com"}),
+        ("login", None, None, None),
+    ]

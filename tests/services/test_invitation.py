@@ -24,6 +24,7 @@ from graphql_api.services.listing import ListQuery
 from graphql_api.services.mail.message import Mail, MailKind
 from graphql_api.services.secret import SAFE_ALPHABET
 from graphql_api.services.unit_of_work import UnitOfWork
+from graphql_api.services.user import UserChange, update_user
 from tests.client import TEST_KEYS
 from tests.factories import create_user
 from tests.services.account_case import ADDRESS, SECRET, WRONG, AccountCase, refusal_of
@@ -144,6 +145,23 @@ async def test_a_revoked_invitation_lets_nobody_in(case: AccountCase) -> None:
     assert [(before["revokedAt"], bool(after["revokedAt"])) for before, after in entries[:1]] == [(None, True)]
     with pytest.raises(NotFound):
         await case.act(lambda work: invitation.revoke_invitation(work, 10**12))
+
+
+@pytest.mark.parametrize("change", [UserChange(role=Role.STAFF), UserChange(is_active=False)])
+async def test_who_is_no_administrator_any_more_invites_nobody(case: AccountCase, change: UserChange) -> None:
+    # given an administrator with an open invitation, and another one
+    async with case.database.transaction() as session:
+        inviter = await create_user(session, role=Role.ADMIN)
+        other = await create_user(session, role=Role.ADMIN)
+    withdrawn = await invite(case, invited_by=inviter.id)
+    kept = await invite(case, "kept@example.com", invited_by=other.id)
+
+    # when
+    await case.act(lambda work: update_user(work, inviter.id, change))
+
+    # then
+    assert (await refusal_of(accept(case, withdrawn.code))).path == ("code",)
+    assert await accept(case, kept.code, email="kept@example.com")
 
 
 async def test_an_accepted_invitation_cannot_be_revoked(case: AccountCase) -> None:

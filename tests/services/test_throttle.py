@@ -295,7 +295,7 @@ async def test_redis_holds_no_addresses(redis_url: str, throttle_of: ThrottleOf)
 
     with BlockingRedis.from_url(redis_url) as redis:
         keys = [key.decode() for key in redis.scan_iter("*")]
-    assert len(keys) == 4
+    assert len(keys) == 5
     for known in ("ann", "example", "192.0.2", "4711"):
         assert not any(known in key for key in keys), keys
 
@@ -362,7 +362,8 @@ def test_the_rules_are_as_announced() -> None:
         Subject.ADDRESS,
         Subject.ACCOUNT,
         Subject.EMAIL,
+        Subject.SENDER,
     }
     assert [rule.what for rule in rules_of("stores")] == []
     assert [rule.what for rule in RULES_OF_EVERY_MUTATION] == ["mutation", "mutation"]
-    assert {rule.subject for rule in rules_of("login")} == {Subject.ADDRESS, Subject.EMAIL}
+    assert {rule.subject for rule in rules_of("login")} == {Subject.ADDRESS, Subject.SENDER, Subject.EMAIL}
