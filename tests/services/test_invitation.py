@@ -160,7 +160,9 @@ async def test_who_is_no_administrator_any_more_invites_nobody(case: AccountCase
     await case.act(lambda work: update_user(work, inviter.id, change))
 
     # then
-    assert (await refusal_of(accept(case, withdrawn.code))).path == ("code",)
+    refused = await refusal_of(accept(case, withdrawn.code))
+    assert refused is not None
+    assert refused.path == ("code",)
     assert await accept(case, kept.code, email="kept@example.com")
 
 
