@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -27,6 +27,7 @@ class Installation:
     """A folder in which the program is started, without settings of the person who runs the tests."""
 
     folder: Path
+    started: list["subprocess.Popen[str]"] = field(default_factory=list)
 
     def environment(self, **settings: str) -> dict[str, str]:
         outer = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}
@@ -46,7 +47,7 @@ class Installation:
 
     def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
         """Start a command and leave it running."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*PROGRAM, *arguments],
             cwd=self.folder,
             env=self.environment(**settings),
@@ -54,12 +55,23 @@ class Installation:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(process)
+        return process
+
+    def stop_all(self) -> None:
+        """End what a test that failed has left running."""
+        for process in self.started:
+            if process.poll() is None:
+                process.terminate()
+            process.communicate(timeout=TIMEOUT_SECONDS)
 
 
 @pytest.fixture
 def installation(tmp_path: Path) -> Iterator[Installation]:
     """A fresh installation; its embedded servers end with the commands."""
-    yield Installation(tmp_path)
+    installation = Installation(tmp_path)
+    yield installation
+    installation.stop_all()
     if (tmp_path / "var").exists():
         embedded.remove(tmp_path / "var")
 

@@ -25,7 +25,7 @@ def write_sales(folder: Path, count: int, name: str = "sales.csv") -> Path:
 
 
 def latest_import(url: str, header: dict[str, str]) -> dict[str, Any]:
-    answer = httpx.post(url, json={"query": IMPORTS}, headers=header).json()
+    answer = httpx.post(url, json={"query": IMPORTS}, headers=header, timeout=PATIENCE_SECONDS).json()
     nodes: list[dict[str, Any]] = answer["data"]["imports"]["nodes"]
     return nodes[0]
 

@@ -234,5 +234,24 @@ def test_a_copy_of_a_tab_follows_its_renewals(demo_server: DemoServer, browser: 
     copy.wait_for_function(f"session => {STORED} === session", arg=page.evaluate(STORED))
 
 
+def test_a_session_ends_at_the_server_also_when_its_token_has_expired(demo_server: DemoServer, page: Page) -> None:
+    # given a tab that was left open for an hour
+    sign_in_as(page, demo_server, "customer@demo.example")
+    refresh_token = json.loads(page.evaluate(STORED))["refreshToken"]
+    seen = renewals(page)
+    page.clock.set_fixed_time(now_utc() + timedelta(hours=1))
+    # when its user signs out
+    with page.expect_response(lambda response: "SignOut" in (response.request.post_data or "")) as answer:
+        page.get_by_role("button", name="Sign out").click()
+    # then that is done with a token that is good, and nothing is left of the session
+    assert answer.value.json() == {"data": {"logout": {"userErrors": []}}}
+    assert len(seen) == 1
+    renew = "mutation ($token: String!) { refreshToken(input: {refreshToken: $token}) { userErrors { code } } }"
+    reply = httpx.post(
+        f"{demo_server.address}/graphql", json={"query": renew, "variables": {"token": refresh_token}}
+    ).json()
+    assert reply["data"]["refreshToken"]["userErrors"] == [{"code": "UNAUTHENTICATED"}]
+
+
 def overdue(session: str) -> str:
     return json.dumps({**json.loads(session), "renewAt": 0})

@@ -100,7 +100,8 @@ async def test_invoices_show_company_and_currency_with_one_statement(client: Cli
     assert len([statement for statement in statements if "FROM settings" in statement]) == 1
 
 
-async def test_two_changes_in_one_document_see_each_other(client: Client) -> None:
+async def test_two_changes_in_one_document_see_each_other(database: Database, client_of: ClientOf) -> None:
+    client = client_of(await create_viewer(database, Role.ADMIN))
     document = """mutation {
         first: updateSettings(input: {expectedVersion: 1, currency: "EUR"}) { settings { version } }
         second: updateSettings(input: {expectedVersion: 2, currency: "GBP"}) { settings { version } }

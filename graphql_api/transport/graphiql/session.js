@@ -39,11 +39,24 @@ export async function signIn(email, password) {
   }
 }
 
-export function signOut() {
-  const { accessToken } = state.session;
+// Signed out here is what counts: the server may be gone, or the session over.
+export async function signOut() {
+  const { session } = state;
   change(null);
-  // The server may be gone or the session over; signed out here is what counts.
-  return mutate(SIGN_OUT, undefined, accessToken).catch(() => {});
+  try {
+    await mutate(SIGN_OUT, undefined, await lastToken(session));
+  } catch {
+    // then it ends by itself
+  }
+}
+
+// An access token that has expired would sign nothing out.
+async function lastToken({ accessToken, refreshToken, renewAt }) {
+  if (Date.now() < renewAt) {
+    return accessToken;
+  }
+  const { answer } = await mutate(RENEW, { refreshToken });
+  return answer.accessToken;
 }
 
 // Send with the access token, unless the user wrote an `Authorization` of their own. One that is refused is renewed.
