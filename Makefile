@@ -11,7 +11,7 @@ PAGE := $(GRAPHIQL)/dist/index.html
 PAGE_SOURCES := $(wildcard $(GRAPHIQL)/*.* $(GRAPHIQL)/examples/*) $(GRAPHIQL)/package-lock.json
 NODE_CHECK := [a, b] = process.versions.node.split(`.`); process.exit(+(a == 20 ? b < 19 : a == 22 ? b < 12 : a < 22))
 # Two test processes: more do not pay, because they share one PostgreSQL.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 COVERAGE := --cov --cov-report=term
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \

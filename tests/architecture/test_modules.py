@@ -4,12 +4,13 @@ import ast
 import io
 import re
 import tokenize
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.repository import python_files, shown
+from tests.architecture.repository import ROOT, python_files, shown
 
 SHIPPED = ("graphql_api", "benchmarks", "client_examples")
 LONGEST_MODULE = 400
@@ -92,3 +93,10 @@ def test_what_counts_as_a_reason(comment: str, is_reasoned: bool) -> None:  # no
 def test_annotations_are_read_at_run_time() -> None:
     deferred = [shown(path) for path in python_files() if "from __future__ import annotations\n" in path.read_text()]
     assert deferred == []
+
+
+def test_every_folder_of_tests_is_run() -> None:
+    """They are listed one by one, for their order."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    folders = {shown(path.parent) for path in python_files("tests") if path.name.startswith("test_")}
+    assert folders == set(settings["tool"]["pytest"]["ini_options"]["testpaths"])

@@ -55,9 +55,10 @@ def page(browser: BrowserContext, server_address: str) -> Page:
 
 
 def open_page(page: Page, address: str) -> None:
-    page.goto(f"{address}/graphql")
+    # the first thing the page asks for, signed in or not
+    with page.expect_response(lambda response: "__schema" in (response.request.post_data or "")):
+        page.goto(f"{address}/graphql")
     expect(page.locator(TAB)).to_have_text(example_names())
-    page.wait_for_load_state("networkidle")
 
 
 def sign_in(page: Page, email: str, password: str) -> None:

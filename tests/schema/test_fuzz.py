@@ -32,7 +32,7 @@ from graphql_api.services.storage import FileStorage
 from tests.client import create_services, schema_client
 from tests.services.test_report import create_sales
 
-DOCUMENTS = int(os.environ.get("FUZZ_DOCUMENTS", "400"))
+DOCUMENTS = int(os.environ.get("FUZZ_DOCUMENTS", "250"))
 DEPTH = 4
 ANSWER_SECONDS = 5.0
 # Everything a client can be told, but that something broke, was away or took too long.
@@ -170,7 +170,7 @@ def test_the_documents_are_mostly_valid_and_reach_every_root_field(schema: ApiSc
     """What keeps the test above from looking at refusals only."""
     reached: Counter[str] = Counter()
 
-    @settings(max_examples=400, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
+    @settings(max_examples=250, derandomize=True, database=None, deadline=None, phases=[Phase.generate])
     @given(documents(schema._schema))  # noqa: SLF001 - as above
     def count(document: str) -> None:
         reached["all"] += 1
