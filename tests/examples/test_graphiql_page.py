@@ -59,6 +59,8 @@ def open_page(page: Page, address: str) -> None:
     with page.expect_response(lambda response: "__schema" in (response.request.post_data or "")):
         page.goto(f"{address}/graphql")
     expect(page.locator(TAB)).to_have_text(example_names())
+    # before the editor shows the operation there is nothing to execute
+    expect(page.locator(QUERY_EDITOR)).to_contain_text("{")
 
 
 def sign_in(page: Page, email: str, password: str) -> None:
@@ -194,6 +196,7 @@ def test_an_expired_token_is_renewed_once_for_all_requests(
     seen = renewals(page)
     page.reload()
     expect(page.locator(TAB)).to_have_text(example_names())
+    expect(page.locator(QUERY_EDITOR)).to_contain_text("{")
     # when something is asked, beside the schema that the page asks for
     page.get_by_role("button", name="Execute query").click()
     # then the answer comes, after one exchange of the refresh token
