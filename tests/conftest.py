@@ -31,8 +31,10 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = _shared_folder(tmp_path_factory)
     with embedded.start(folder, valkey=False) as servers:
         yield servers.database_url
-    with suppress(embedded.EmbeddedServerError):  # another test process still uses it, and removes it later
+    # another test process may still use it, and removes it later
+    with suppress(embedded.EmbeddedServerError, OSError):
         embedded.remove(folder)
+        folder.rmdir()
 
 
 def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
