@@ -1,38 +1,26 @@
 """Every table, imported once, so that the metadata is complete."""
 
-from graphql_api.database import (
-    audit,
-    category,
-    customer,
-    import_job,
-    invitation,
-    invoice,
-    one_time_code,
-    place,
-    product,
-    session,
-    settings,
-    store,
-    user,
-    vendor,
-)
+from importlib import import_module
+
 from graphql_api.database.base import metadata
 
-MODULES = (
-    audit,
-    category,
-    customer,
-    import_job,
-    invitation,
-    invoice,
-    one_time_code,
-    place,
-    product,
-    session,
-    settings,
-    store,
-    user,
-    vendor,
+NOUNS = (
+    "audit",
+    "category",
+    "customer",
+    "import_job",
+    "invitation",
+    "invoice",
+    "one_time_code",
+    "place",
+    "product",
+    "session",
+    "settings",
+    "store",
+    "user",
+    "vendor",
 )
+for noun in NOUNS:
+    import_module(f"graphql_api.database.{noun}")
 
-__all__ = ["MODULES", "metadata"]
+__all__ = ["metadata"]

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-MIN_LENGTH = 32
-# a random key of that length has more different characters; `changeme` repeated has not
-MIN_VARIETY = 10
+from graphql_api.config import SECRET_KEY_LENGTH, SECRET_KEY_VARIETY
+
 NAME_DIGITS = 12
 
 
@@ -53,9 +52,9 @@ def key_of(secret: str) -> Key:
         WeakKeyError: it is shorter than 32 bytes or has too few different characters.
     """
     raw = secret.encode()
-    if len(raw) < MIN_LENGTH:
-        raise WeakKeyError(f"A secret key needs at least {MIN_LENGTH} characters.")
-    if len(set(raw)) < MIN_VARIETY:
+    if len(raw) < SECRET_KEY_LENGTH:
+        raise WeakKeyError(f"A secret key needs at least {SECRET_KEY_LENGTH} characters.")
+    if len(set(raw)) < SECRET_KEY_VARIETY:
         raise WeakKeyError("A secret key with so few different characters is too easy to guess.")
     name = Key("", raw).derive("key name").hex()[:NAME_DIGITS]
     return Key(name, raw)
