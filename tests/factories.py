@@ -10,19 +10,24 @@ from decimal import Decimal
 from typing import TypeVar
 
 from argon2 import PasswordHasher
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graphql_api.database.base import now_utc
 from graphql_api.database.category import CategoryRow
 from graphql_api.database.customer import CustomerRow
+from graphql_api.database.engine import driver_connection
 from graphql_api.database.import_job import ImportJobRow, ImportKind
 from graphql_api.database.invoice import InvoiceLineRow, InvoiceRow, InvoiceStatus
 from graphql_api.database.place import CountyRow, PlaceRow
 from graphql_api.database.product import ProductRow
 from graphql_api.database.session import SessionRow
+from graphql_api.database.stock import MovementCause
 from graphql_api.database.store import StoreRow
 from graphql_api.database.user import Language, Role, UserRow
 from graphql_api.database.vendor import VendorRow
+from graphql_api.ledger.entries import Entry, Receipt
+from graphql_api.ledger.moves import receive
 from tests.client import CHEAP
 
 Row = TypeVar("Row")
@@ -252,6 +257,24 @@ def _line_row(invoice: InvoiceRow, store: StoreRow, position: int, line: Line) -
         cost=cost,
         volume_ml=None if product.volume_ml is None else line.quantity * product.volume_ml,
     )
+
+
+async def create_stock(  # noqa: PLR0913 - what a lot consists of
+    session: AsyncSession,
+    store: StoreRow,
+    product: ProductRow,
+    quantity: int = 100,
+    *,
+    unit_cost: int = 600,
+    received_on: dt.date = SOME_DAY,
+    expires_on: dt.date | None = None,
+) -> None:
+    """A lot of `quantity` bottles in the store, received without a purchase."""
+    await session.flush()
+    await session.execute(text("SELECT"))
+    connection = await driver_connection(await session.connection())
+    receipt = Receipt(store.id, product.id, quantity, unit_cost, received_on, expires_on)
+    await receive(connection, [receipt], Entry(MovementCause.ADJUSTMENT, "test stock"))
 
 
 async def create_import(session: AsyncSession) -> ImportJobRow:

@@ -15,6 +15,17 @@ class ImportKind(StrEnum):
     """What a file holds."""
 
     SALES = "SALES"
+    PRODUCTS = "PRODUCTS"
+    STORES = "STORES"
+    PURCHASES = "PURCHASES"
+    STOCK_COUNT = "STOCK_COUNT"
+
+
+class StockEffect(StrEnum):
+    """What sold lines of a file do to stock."""
+
+    NONE = "NONE"
+    DEDUCT = "DEDUCT"
 
 
 class ImportMode(StrEnum):
@@ -58,6 +69,7 @@ class ImportJobRow(SQLModel, table=True):
     kind: ImportKind = choice(ImportKind, default=ImportKind.SALES)
     mode: ImportMode = choice(ImportMode, default=ImportMode.INSERT)
     on_error: RejectPolicy = choice(RejectPolicy, default=RejectPolicy.REJECT_ROW)
+    stock_effect: StockEffect = choice(StockEffect, default=StockEffect.NONE)
     dry_run: bool = Field(nullable=False)
     mapping: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     status: ImportStatus = choice(ImportStatus, default=ImportStatus.QUEUED)

@@ -1,6 +1,7 @@
 """Invoices and their lines: the facts every sales report adds up."""
 
 import datetime as dt
+from decimal import Decimal
 from enum import StrEnum
 
 from sqlalchemy import (
@@ -9,11 +10,12 @@ from sqlalchemy import (
     Column,
     Index,
     Integer,
+    Numeric,
     Text,
 )
 from sqlmodel import Field, SQLModel
 
-from graphql_api.database.base import big_integer, choice, instant, primary_key, reference
+from graphql_api.database.base import big_integer, choice, instant, primary_key, reference, text_column
 
 
 class InvoiceStatus(StrEnum):
@@ -26,10 +28,18 @@ class InvoiceStatus(StrEnum):
 
 
 class InvoiceRow(SQLModel, table=True):
-    """An invoice of one store on one day; its totals are the sums of its lines."""
+    """An invoice of one store on one day; its totals are the sums of its lines. Money in cents.
+
+    A draft has no number. What an invoice was issued with (currency, tax rate, company, customer) is frozen in it.
+    `discount` is taken off the invoice as a whole and is part of its lines' discounts once it is issued. A credit
+    note names the invoice it takes back in `credit_of`; its lines have the numbers of that invoice's lines.
+    """
 
     __tablename__ = "invoice"
     __table_args__ = (
+        CheckConstraint("number IS NOT NULL OR status = 'DRAFT'", name="numbered_when_issued"),
+        CheckConstraint("discount >= 0", name="discount_not_negative"),
+        Index("ix_invoice_credit_of", "credit_of", postgresql_where="credit_of IS NOT NULL"),
         Index("ix_invoice_date_id", "date", "id"),
         Index("ix_invoice_store_id_date_id", "store_id", "date", "id"),
         # Most invoices of shops name nobody, so these stay small.
@@ -41,11 +51,26 @@ class InvoiceRow(SQLModel, table=True):
     )
 
     id: int = primary_key()
-    number: str = Field(sa_column=Column(Text(collation="C"), nullable=False, unique=True))
+    number: str | None = Field(default=None, sa_column=Column(Text(collation="C"), unique=True))
     store_id: int = reference("store.id")
     customer_id: int | None = reference("customer.id", nullable=True)
     date: dt.date = Field(nullable=False)
     status: InvoiceStatus = choice(InvoiceStatus, default=InvoiceStatus.PAID)
+    credit_of: int | None = reference("invoice.id", nullable=True)
+    discount: int = big_integer(default=0)
+    tax_rate: Decimal | None = Field(default=None, sa_column=Column(Numeric(6, 3)))
+    tax: int = big_integer(default=0)
+    currency: str | None = text_column(nullable=True)
+    company_name: str | None = text_column(nullable=True)
+    company_address: str | None = text_column(nullable=True)
+    company_tax_number: str | None = text_column(nullable=True)
+    customer_name: str | None = text_column(nullable=True)
+    customer_address: str | None = text_column(nullable=True)
+    note: str | None = text_column(nullable=True)
+    void_reason: str | None = text_column(nullable=True)
+    issued_at: dt.datetime | None = instant(nullable=True)
+    paid_at: dt.datetime | None = instant(nullable=True)
+    voided_at: dt.datetime | None = instant(nullable=True)
     import_id: int | None = reference("import_job.id", nullable=True)
     version: int = Field(default=1, sa_type=Integer, nullable=False, sa_column_kwargs={"server_default": "1"})
     created_at: dt.datetime = instant()

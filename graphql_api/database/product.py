@@ -9,7 +9,10 @@ from graphql_api.database.base import big_integer, instant, primary_key, referen
 
 
 class ProductRow(SQLModel, table=True):
-    """A product; `unit_cost` and `unit_price` are cents a bottle, `volume_ml` a bottle's content."""
+    """A product; `unit_cost` and `unit_price` are cents a bottle, `volume_ml` a bottle's content.
+
+    Stock of it is low at `low_stock_threshold` bottles or fewer; null takes the company's threshold.
+    """
 
     __tablename__ = "product"
     __table_args__ = (
@@ -17,6 +20,7 @@ class ProductRow(SQLModel, table=True):
         CheckConstraint("volume_ml >= 0", name="volume_not_negative"),
         CheckConstraint("unit_cost >= 0", name="unit_cost_not_negative"),
         CheckConstraint("unit_price >= 0", name="unit_price_not_negative"),
+        CheckConstraint("low_stock_threshold >= 0", name="threshold_not_negative"),
         Index("ix_product_name_id", "name", "id"),
         Index("ix_product_category_id", "category_id"),
         Index("ix_product_vendor_id", "vendor_id"),
@@ -34,6 +38,9 @@ class ProductRow(SQLModel, table=True):
     volume_ml: int | None = Field(default=None, sa_type=Integer, nullable=True)
     unit_cost: int | None = big_integer(nullable=True)
     unit_price: int | None = big_integer(nullable=True)
+    low_stock_threshold: int | None = Field(default=None, sa_type=Integer, nullable=True)
+    # Where the storage has its picture; the name changes with the content.
+    image_key: str | None = text_column(nullable=True)
     is_active: bool = Field(default=True, nullable=False, sa_column_kwargs={"server_default": "true"})
     version: int = Field(default=1, sa_type=Integer, nullable=False, sa_column_kwargs={"server_default": "1"})
     created_at: datetime = instant()

@@ -30,6 +30,7 @@ class SettingsRow(SQLModel, table=True):
     currency: str = Field(default="USD", sa_column=Column(Text, nullable=False, server_default="USD"))
     tax_rate: Decimal = Field(default=Decimal(0), sa_column=Column(Numeric(6, 3), nullable=False, server_default="0"))
     low_stock_threshold: int = Field(default=10, sa_column=Column(Integer, nullable=False, server_default="10"))
+    sells_expired: bool = Field(default=False, nullable=False, sa_column_kwargs={"server_default": "false"})
     access_token_minutes: int = Field(default=15, sa_column=Column(Integer, nullable=False, server_default="15"))
     refresh_token_days: int = Field(default=30, sa_column=Column(Integer, nullable=False, server_default="30"))
     version: int = Field(default=1, sa_column=Column(Integer, nullable=False, server_default="1"))

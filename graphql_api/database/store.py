@@ -28,4 +28,5 @@ class StoreRow(SQLModel, table=True):
     latitude: Decimal | None = Field(default=None, sa_column=Column(Numeric(9, 6)))
     longitude: Decimal | None = Field(default=None, sa_column=Column(Numeric(9, 6)))
     is_active: bool = Field(default=True, nullable=False, sa_column_kwargs={"server_default": "true"})
+    version: int = Field(default=1, sa_type=Integer, nullable=False, sa_column_kwargs={"server_default": "1"})
     import_id: int | None = reference("import_job.id", nullable=True)

@@ -19,4 +19,6 @@ class VendorRow(SQLModel, table=True):
     id: int = primary_key()
     number: int | None = Field(default=None, sa_type=Integer, unique=True, nullable=True)
     name: str = text_column()
+    is_active: bool = Field(default=True, nullable=False, sa_column_kwargs={"server_default": "true"})
+    version: int = Field(default=1, sa_type=Integer, nullable=False, sa_column_kwargs={"server_default": "1"})
     import_id: int | None = reference("import_job.id", nullable=True)

@@ -29,7 +29,17 @@ from graphql_api.services.import_reject import rejects_of
 from graphql_api.services.listing import ListQuery
 from graphql_api.services.token import MAX_TICKET_MINUTES
 
-describe(ImportKind, "What a file holds.", {"SALES": "Invoice lines as sold: one row a line."})
+describe(
+    ImportKind,
+    "What a file holds.",
+    {
+        "SALES": "Invoice lines as sold: one row a line.",
+        "PRODUCTS": "Products: one row a product.",
+        "STORES": "Stores: one row a store.",
+        "PURCHASES": "Purchases as received: one row a line.",
+        "STOCK_COUNT": "Stock as counted: one row for each product of a store.",
+    },
+)
 describe(
     ImportMode,
     "What happens to a row whose line id is known with other content.",

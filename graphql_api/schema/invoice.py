@@ -149,7 +149,9 @@ class Company:
 class Invoice(Node):
     """An invoice of one store on one day."""
 
-    number: str = strawberry.field(description="Its number, unique among invoices.")
+    number: str | None = strawberry.field(
+        description="Its number, unique among invoices and without holes in its series; null for a draft."
+    )
     date: dt.date = strawberry.field(description="The day of the sale.")
     status: InvoiceStatus = strawberry.field(description="How far it has come.")
     audit_trail = audit_trail_field()

@@ -1,5 +1,7 @@
 """What can go wrong that a client can act on. Each has one code, listed in docs/errors.md."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
@@ -71,6 +73,30 @@ class Conflict(ServiceError):  # noqa: N818 - as above
     """The present state does not allow what was asked."""
 
     code = ErrorCode.CONFLICT
+
+
+@dataclass(frozen=True)
+class MissingStock:
+    """A product that a store has not enough of, in bottles."""
+
+    store_id: int
+    product_id: int
+    requested: int
+    available: int
+
+
+class InsufficientStock(Conflict):
+    """There is not enough stock; everything that is short is named.
+
+    Args:
+        shortages: what is short, by store and product.
+    """
+
+    def __init__(
+        self, template: str, *, path: tuple[str, ...] = (), shortages: Sequence[MissingStock] = (), **values: object
+    ) -> None:
+        super().__init__(template, path=path, shortages=shortages, **values)
+        self.shortages = tuple(shortages)
 
 
 class TooLarge(ServiceError):  # noqa: N818 - as above

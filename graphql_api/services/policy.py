@@ -34,6 +34,19 @@ class Action(Enum):
     IMPORT = Sentence("load files and take them back")
     CREATE_PRODUCT = Sentence("create products")
     EDIT_PRODUCT = Sentence("edit products")
+    EDIT_CATALOGUE = Sentence("edit stores, vendors and categories")
+    READ_CUSTOMERS = Sentence("see customers")
+    EDIT_CUSTOMERS = Sentence("edit customers")
+    WRITE_INVOICES = Sentence("write invoices")
+    SET_PRICES = Sentence("sell at another price than the product's")
+    VOID_INVOICES = Sentence("void and credit invoices")
+    READ_STOCK = Sentence("see stock")
+    MOVE_STOCK = Sentence("adjust, count and transfer stock")
+    READ_PURCHASES = Sentence("see purchases")
+    MANAGE_PURCHASES = Sentence("order, receive and void purchases")
+    WATCH_STOCK = Sentence("acknowledge low stock")
+    READ_BOOKS = Sentence("check the books")
+    NOTIFY = Sentence("notify others")
     READ_SETTINGS = Sentence("see the company's settings")
     CHANGE_SETTINGS = Sentence("change the company's settings")
     MANAGE_USERS = Sentence("see and change accounts and invitations")
@@ -56,6 +69,19 @@ ROLES: Mapping[Action, frozenset[Role]] = {
     Action.IMPORT: OFFICE,
     Action.CREATE_PRODUCT: OFFICE,
     Action.EDIT_PRODUCT: OFFICE,
+    Action.EDIT_CATALOGUE: OFFICE,
+    Action.READ_CUSTOMERS: COMPANY,
+    Action.EDIT_CUSTOMERS: COMPANY,
+    Action.WRITE_INVOICES: COMPANY,
+    Action.SET_PRICES: OFFICE,
+    Action.VOID_INVOICES: OFFICE,
+    Action.READ_STOCK: COMPANY,
+    Action.MOVE_STOCK: OFFICE,
+    Action.READ_PURCHASES: OFFICE,
+    Action.MANAGE_PURCHASES: OFFICE,
+    Action.WATCH_STOCK: OFFICE,
+    Action.READ_BOOKS: OFFICE,
+    Action.NOTIFY: ADMINS,
     Action.READ_SETTINGS: COMPANY,
     Action.CHANGE_SETTINGS: ADMINS,
     Action.MANAGE_USERS: ADMINS,
@@ -65,6 +91,7 @@ ROLES: Mapping[Action, frozenset[Role]] = {
 OWN_ROWS: Mapping[tuple[Action, Role], str] = {
     (Action.READ_INVOICES, Role.CUSTOMER): "those written for the customer whose account it is",
     (Action.EDIT_PRODUCT, Role.STAFF): "those the account has created",
+    (Action.WRITE_INVOICES, Role.SALESPERSON): "those the account has created",
 }
 # What needs no account.
 PUBLIC = frozenset({Action.SIGN_IN})

@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import asyncpg
 from pgqueuer import AsyncpgDriver, Queries
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
 from pgqueuer.domain.settings import DBSettings
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graphql_api.database.engine import Database, driver_connection
@@ -46,6 +48,19 @@ class UnitOfWork:
     act: Act | None = None
     announced: list[Notice] = field(default_factory=list)
     _change: Change | None = None
+
+    @property
+    def actor_id(self) -> int | None:
+        """Whose act this is; None for the operator and the program itself."""
+        return self.act.actor.user_id if self.act and self.act.actor else None
+
+    async def driver(self) -> asyncpg.Connection:
+        """The driver's connection, inside of this transaction, for the statements of the ledger."""
+        connection = await driver_connection(await self.session.connection())
+        if not connection.is_in_transaction():
+            # SQLAlchemy begins the transaction with the first statement that goes through it
+            await self.session.execute(text("SELECT"))
+        return connection
 
     async def enqueue(self, job: str, payload: bytes) -> None:
         """Have a worker run `job` once this transaction has committed, and never if it has not."""
