@@ -10,8 +10,8 @@ GRAPHIQL := graphql_api/transport/graphiql
 PAGE := $(GRAPHIQL)/dist/index.html
 PAGE_SOURCES := $(wildcard $(GRAPHIQL)/*.* $(GRAPHIQL)/examples/*) $(GRAPHIQL)/package-lock.json
 NODE_CHECK := [a, b] = process.versions.node.split(`.`); process.exit(+(a == 20 ? b < 19 : a == 22 ? b < 12 : a < 22))
-# Two test processes: more do not pay, because they share one PostgreSQL.
-PYTEST := $(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+# Three test processes for two processors, because many tests wait for programs that they have started.
+PYTEST := $(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder
 COVERAGE := --cov --cov-report=term
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 LOCK := $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
@@ -107,7 +107,8 @@ lock-check: setup ## Check that the lock files name no package index and agree w
 	@$(BIN)/pytest --quiet tests/architecture/test_locks.py
 
 .PHONY: check
-check: lint types imports schema-check test ## Everything that must pass before a change is taken
+check: lint types imports schema-check ## Everything that must pass before a change is taken
+	@$(PYTEST)
 
 .PHONY: bench
 bench: setup ## Run the benchmarks and print the table

@@ -1,7 +1,7 @@
 """Everything put together: each part is built once, here, and handed to those who need it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
@@ -21,13 +21,18 @@ from graphql_api.database.engine import Database
 from graphql_api.schema.context import Services
 from graphql_api.schema.root import build_schema
 from graphql_api.services.authentication import Authentication
+from graphql_api.services.books_watch import watch_books
+from graphql_api.services.idempotency import forget_old_keys
 from graphql_api.services.import_run import ImportRunner
 from graphql_api.services.key import GivenKeys, KeyRing, WeakKeyError
 from graphql_api.services.key_file import OwnKeys
+from graphql_api.services.low_stock_sweep import sweep_low_stock
 from graphql_api.services.mail.delivery import create_delivery
 from graphql_api.services.mail.runner import MailRunner
 from graphql_api.services.noticeboard import Noticeboard
 from graphql_api.services.password import Passwords
+from graphql_api.services.pdf.renderer import Renderer
+from graphql_api.services.periodic import Periodic
 from graphql_api.services.readiness import Readiness
 from graphql_api.services.storage import FileStorage
 from graphql_api.services.throttle import Throttle
@@ -37,6 +42,10 @@ from graphql_api.transport.files import Downloads
 from graphql_api.transport.graphiql_page import graphiql_routes
 from graphql_api.transport.graphql_http import GraphQLEndpoint
 from graphql_api.transport.health import Health
+from graphql_api.transport.images import Images
+from graphql_api.transport.invoice_pdf import InvoicePdfs
+from graphql_api.transport.low_stock_report import LowStockReports
+from graphql_api.transport.metrics import MetricsPage
 from graphql_api.transport.origin import ClientAddress
 from graphql_api.transport.problems import http_problem
 from graphql_api.worker import Worker
@@ -78,7 +87,12 @@ def create_app(settings: Settings) -> Starlette:
         routes=[
             Route("/graphql", endpoint.handle, methods=["GET", "POST"]),
             *graphiql_routes(),
+            Route("/images/{name}/{variant}.webp", Images(services).get),
             Route("/imports/{id}/rejects.csv", Downloads(services).rejects),
+            Route("/invoices/{id}.pdf", InvoicePdfs(services).get),
+            Route("/reports/low-stock.txt", LowStockReports(services).text),
+            Route("/reports/low-stock.csv", LowStockReports(services).csv),
+            Route("/metrics", MetricsPage(services, [ip_network(text) for text in settings.metrics_readers]).get),
             Route("/health/live", health.live),
             Route("/health/ready", health.ready),
             Route("/", _to_graphql),
@@ -158,6 +172,7 @@ def create_services(settings: Settings, database: Database, storage: FileStorage
         authentication=Authentication(database, noticeboard, AccessTokens(keys)),
         noticeboard=noticeboard,
         throttle=Throttle(redis, secret=keys.current.secret),
+        documents=Renderer(),
     )
 
 
@@ -168,7 +183,22 @@ def create_worker(settings: Settings, database: Database, storage: FileStorage) 
         database.url,
         imports=ImportRunner(database, storage, settings.unpacked_limit_bytes),
         mails=MailRunner(database, delivery, create_keys(settings)),
+        periodic=create_periodic(database),
     )
+
+
+def create_periodic(database: Database) -> Sequence[Periodic]:
+    """What comes round by the clock; times are UTC."""
+    return (
+        Periodic("books", "17 3 * * *", lambda: watch_books(database)),
+        Periodic("low-stock", "*/15 * * * *", lambda: _done(sweep_low_stock(database))),
+        Periodic("idempotency-keys", "42 * * * *", lambda: _done(forget_old_keys(database))),
+    )
+
+
+async def _done(work: Awaitable[object]) -> None:
+    """Do it and forget the answer."""
+    await work
 
 
 @asynccontextmanager

@@ -196,6 +196,10 @@ class Settings(BaseSettings):
         default=(),
         description="Addresses of proxies in front, separated by commas; their X-Forwarded-For is believed.",
     )
+    metrics_readers: Annotated[tuple[Network, ...], BeforeValidator(_split_list), NoDecode] = Field(
+        default=(),
+        description="Addresses that may read /metrics without an administrator's token, separated by commas.",
+    )
     database_pool_size: int = Field(
         default=10, ge=1, le=1000, description="Database connections that one process keeps open."
     )

@@ -2,20 +2,22 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from functools import partial
 
 import asyncpg
-from pgqueuer import AsyncpgDriver, Job, PgQueuer
+from pgqueuer import AsyncpgDriver, Job, PgQueuer, Queries
 from pgqueuer.errors import RetryRequested
+from pgqueuer.models import Schedule
 
 from graphql_api.services.import_job import IMPORT_JOB
 from graphql_api.services.import_run import Busy, ImportRunner
 from graphql_api.services.mail.delivery import Undelivered
 from graphql_api.services.mail.message import MAIL_JOB
 from graphql_api.services.mail.runner import MailRunner
+from graphql_api.services.periodic import Periodic, is_repeated
 from graphql_api.services.unit_of_work import job_queries
 
 logger = logging.getLogger(__name__)
@@ -29,6 +31,8 @@ RESTART_SECONDS = 5.0
 MAX_DELAY_SECONDS = 300
 # With the delays between them these take an hour: a mail server that is down longer is somebody's business.
 MAIL_ATTEMPTS = 20
+# What still fails after half an hour waits for its next time.
+PERIODIC_ATTEMPTS = 12
 
 
 @dataclass
@@ -41,6 +45,7 @@ class Worker:
         mails: sends mails.
         heartbeat: how soon the jobs of a killed worker are taken over.
         poll: how soon a job is noticed whose notification was missed.
+        periodic: what comes round by the clock.
     """
 
     url: str
@@ -48,6 +53,7 @@ class Worker:
     mails: MailRunner
     heartbeat: timedelta = HEARTBEAT
     poll: timedelta = POLL
+    periodic: Sequence[Periodic] = ()
 
     def __post_init__(self) -> None:
         """Begin unstopped."""
@@ -55,6 +61,7 @@ class Worker:
         self._entry_points: Mapping[str, Callable[[Job], Awaitable[None]]] = {
             IMPORT_JOB: self._run_import,
             MAIL_JOB: self._send_mail,
+            **{work.job: partial(self._run_periodic, work) for work in self.periodic},
         }
 
     async def run(self) -> None:
@@ -77,9 +84,12 @@ class Worker:
         connection = await asyncpg.connect(self.url)
         try:
             driver = AsyncpgDriver(connection)
-            queue = PgQueuer(connection=driver, queries=job_queries(driver))
+            queries = job_queries(driver)
+            queue = PgQueuer(connection=driver, queries=queries)
             for name, run in self._entry_points.items():
                 queue.entrypoint(name)(run)
+            for work in self.periodic:
+                queue.schedule(work.job, work.cron)(partial(_enqueue, queries))
             if lost_jobs := await self.imports.adopt_lost_jobs():
                 logger.warning("Imports without an entry in the queue are queued again: %s", lost_jobs)
             lost = asyncio.Event()
@@ -124,9 +134,19 @@ class Worker:
             logger.exception("The mail of job %d failed", job.id)
             _postpone_mail(job, type(error).__name__)
 
-    async def _until_done_or_stopped(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _run_periodic(self, work: Periodic, job: Job) -> None:
+        try:
+            await self._until_done_or_stopped(work.run())
+        except RetryRequested:
+            raise
+        except Exception as error:
+            logger.exception("The periodic work `%s` failed", work.name)
+            if job.attempts + 1 < PERIODIC_ATTEMPTS:
+                raise RetryRequested(_delay(job), type(error).__name__) from error
+
+    async def _until_done_or_stopped(self, work: Awaitable[None]) -> None:
         """Wait for work that may be broken off anywhere; a worker that stops hands it back to the queue."""
-        working = asyncio.create_task(work)
+        working = asyncio.ensure_future(work)
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -137,6 +157,13 @@ class Worker:
             working.cancel()
             stopping.cancel()
             await asyncio.gather(working, stopping, return_exceptions=True)
+
+
+async def _enqueue(queries: Queries, schedule: Schedule) -> None:
+    """Put work whose time has come into the queue, from where it is run, retried and taken over as any job."""
+    if not is_repeated(schedule.updated, schedule.next_run, schedule.last_run):
+        job = schedule.entrypoint
+        await queries.enqueue(job, None, dedupe_key=job, on_conflict="skip")
 
 
 def _postpone_mail(job: Job, reason: str) -> None:

@@ -14,6 +14,7 @@ from graphql_api.services.authentication import Authentication
 from graphql_api.services.key import GivenKeys
 from graphql_api.services.noticeboard import Noticeboard
 from graphql_api.services.password import Passwords
+from graphql_api.services.pdf.renderer import Renderer
 from graphql_api.services.policy import Viewer
 from graphql_api.services.storage import FileStorage
 from graphql_api.services.throttle import Throttle
@@ -80,6 +81,7 @@ def create_services(database: Database, storage: FileStorage) -> Services:
         authentication=Authentication(database, noticeboard, AccessTokens(TEST_KEYS)),
         noticeboard=noticeboard,
         throttle=Throttle(None),
+        documents=Renderer(),
     )
 
 
@@ -88,11 +90,12 @@ def schema_client(
     services: Services,
     viewer: Viewer | None = ADMIN,
     origin: Origin = Origin("test-request"),  # noqa: B008 - it cannot be changed
+    idempotency_key: str | None = None,
 ) -> Client:
     """A client that calls the schema directly; each operation gets a context of its own."""
 
     async def send(document: str, variables: dict[str, Any]) -> Response:
-        context = Context(services, origin, viewer)
+        context = Context(services, origin, viewer, idempotency_key=idempotency_key)
         result = await schema.execute(document, variable_values=variables, context_value=context)
         return Response(result.data, [dict(error.formatted) for error in result.errors or ()])
 

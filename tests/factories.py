@@ -5,7 +5,7 @@ They take the session of `database.transaction()`. Money is in cents, quantities
 
 import datetime as dt
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from graphql_api.database.import_job import ImportJobRow, ImportKind
 from graphql_api.database.invoice import InvoiceLineRow, InvoiceRow, InvoiceStatus
 from graphql_api.database.place import CountyRow, PlaceRow
 from graphql_api.database.product import ProductRow
+from graphql_api.database.purchase import PurchaseLineRow, PurchaseRow, PurchaseStatus
 from graphql_api.database.session import SessionRow
 from graphql_api.database.stock import MovementCause
 from graphql_api.database.store import StoreRow
@@ -239,6 +240,30 @@ async def create_invoice(  # noqa: PLR0913 - one argument for each column
     return invoice
 
 
+async def create_draft(
+    session: AsyncSession,
+    *lines: Line,
+    store: StoreRow | None = None,
+    date: dt.date = SOME_DAY,
+    customer: CustomerRow | None = None,
+    created_by: UserRow | None = None,
+) -> InvoiceRow:
+    """A draft with `lines`, which have no cost, of a new store unless `store` is given."""
+    free = [replace(line, cost=0) for line in lines]
+    invoice = await create_invoice(
+        session,
+        *free,
+        store=store,
+        date=date,
+        status=InvoiceStatus.DRAFT,
+        customer=customer,
+        created_by=created_by,
+    )
+    invoice.number = None
+    await session.flush()
+    return invoice
+
+
 def _line_row(invoice: InvoiceRow, store: StoreRow, position: int, line: Line) -> InvoiceLineRow:
     product = line.product
     unit_price = (product.unit_price or 0) if line.unit_price is None else line.unit_price
@@ -275,6 +300,57 @@ async def create_stock(  # noqa: PLR0913 - what a lot consists of
     connection = await driver_connection(await session.connection())
     receipt = Receipt(store.id, product.id, quantity, unit_cost, received_on, expires_on)
     await receive(connection, [receipt], Entry(MovementCause.ADJUSTMENT, "test stock"))
+
+
+@dataclass(frozen=True)
+class OrderLine:
+    """One line to be written by `create_purchase`; the cost in cents a bottle defaults to the product's own."""
+
+    product: ProductRow
+    quantity: int = 12
+    unit_cost: int | None = None
+    expires_on: dt.date | None = None
+
+
+async def create_purchase(  # noqa: PLR0913 - one argument for each column
+    session: AsyncSession,
+    *lines: OrderLine,
+    store: StoreRow | None = None,
+    number: str | None = None,
+    vendor: VendorRow | None = None,
+    supplier_name: str | None = None,
+    date: dt.date = SOME_DAY,
+    status: PurchaseStatus = PurchaseStatus.ORDERED,
+    created_by: UserRow | None = None,
+) -> PurchaseRow:
+    """A purchase with `lines` of which nothing has come, of a new store and from a name unless they are given."""
+    store = store or await create_store(session)
+    purchase = await _insert(
+        session,
+        PurchaseRow(
+            number=number or f"P-{next(_numbers)}",
+            store_id=store.id,
+            vendor_id=vendor.id if vendor else None,
+            supplier_name=None if vendor else supplier_name or "Supplier",
+            date=date,
+            status=status,
+            created_by=created_by.id if created_by else None,
+        ),
+    )
+    session.add_all([_order_line_row(purchase, position, line) for position, line in enumerate(lines, start=1)])
+    await session.flush()
+    return purchase
+
+
+def _order_line_row(purchase: PurchaseRow, position: int, line: OrderLine) -> PurchaseLineRow:
+    return PurchaseLineRow(
+        purchase_id=purchase.id,
+        line_number=position,
+        product_id=line.product.id,
+        quantity=line.quantity,
+        unit_cost=(line.product.unit_cost or 0) if line.unit_cost is None else line.unit_cost,
+        expires_on=line.expires_on,
+    )
 
 
 async def create_import(session: AsyncSession) -> ImportJobRow:

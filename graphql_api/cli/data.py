@@ -40,7 +40,8 @@ async def prepare_demo(settings: Settings, database: Database, *, is_resetting: 
     loaded = await load_demo(database, create_storage(settings))
     if loaded.lines:
         typer.echo(
-            f"Demonstration data: {loaded.stores} stores, {loaded.products} products, {loaded.lines:,} sales lines."
+            f"Demonstration data: {loaded.stores} stores, {loaded.products} products, {loaded.lines:,} sales lines, "
+            f"{loaded.bottles:,} bottles in stock."
         )
     keys, passwords = create_keys(settings), Passwords()
     await create_demo_logins(database, keys, passwords)

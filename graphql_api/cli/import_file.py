@@ -1,4 +1,4 @@
-"""`import`: a sales file from the disk into the database, in this process, as one import job among all others."""
+"""`import`: a file from the disk into the database, in this process, as one import job among all others."""
 
 import asyncio
 import contextlib
@@ -20,12 +20,20 @@ from graphql_api.cli.operation import operate
 from graphql_api.cli.servers import servers
 from graphql_api.config import Settings, load_settings
 from graphql_api.database.engine import Database
-from graphql_api.database.import_job import ImportJobRow, ImportMode, ImportStatus, RejectPolicy
+from graphql_api.database.import_job import (
+    ImportJobRow,
+    ImportKind,
+    ImportMode,
+    ImportStatus,
+    RejectPolicy,
+    StockEffect,
+)
 from graphql_api.services.errors import Conflict
 from graphql_api.services.import_job import (
     FINAL,
     ImportRequest,
     cancel_import,
+    check_request,
     import_by_id,
     receive_file,
     start_import,
@@ -41,10 +49,27 @@ EXIT_CODES = {ImportStatus.COMPLETED: ExitCode.OK, ImportStatus.CANCELLED: ExitC
 
 
 class Mode(StrEnum):
-    """What happens to lines that exist with other content."""
+    """What happens to rows that say something else than is known."""
 
     INSERT = "insert"
     UPSERT = "upsert"
+
+
+class Kind(StrEnum):
+    """What the file holds."""
+
+    SALES = "sales"
+    PRODUCTS = "products"
+    STORES = "stores"
+    PURCHASES = "purchases"
+    STOCK_COUNT = "stock-count"
+
+
+class Effect(StrEnum):
+    """What sold lines do to stock."""
+
+    NONE = "none"
+    DEDUCT = "deduct"
 
 
 class OnError(StrEnum):
@@ -61,7 +86,13 @@ def import_file(  # noqa: PLR0913, PLR0917 - each is an option of the command li
     file: Annotated[Path, typer.Argument(help="CSV, also as .gz or .xz.", exists=True, dir_okay=False, readable=True)],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, write nothing.")] = False,  # noqa: FBT002 - a switch of the command line
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")] = False,  # noqa: FBT002 - as above
-    mode: Annotated[Mode, typer.Option(help="insert rejects changed lines, upsert replaces them.")] = Mode.INSERT,
+    kind: Annotated[Kind, typer.Option(help="What the file holds.")] = Kind.SALES,
+    mode: Annotated[
+        Mode, typer.Option(help="insert rejects rows that change something, upsert lets them.")
+    ] = Mode.INSERT,
+    stock_effect: Annotated[
+        Effect, typer.Option(help="What sold lines do to stock; deduct takes their bottles.")
+    ] = Effect.NONE,
     on_error: Annotated[OnError, typer.Option(help="What a bad row rejects: itself, or all.")] = OnError.ROW,
     mapping: Annotated[
         list[str] | None,
@@ -69,18 +100,21 @@ def import_file(  # noqa: PLR0913, PLR0917 - each is an option of the command li
     ] = None,
     rejects: Annotated[Path | None, typer.Option(help="Write the rejected rows to this CSV.", dir_okay=False)] = None,
 ) -> None:
-    """Import a file of sales; importing the same file twice changes nothing.
+    """Import a file of sales, products, stores, purchases or counted stock; the same file twice changes nothing.
 
     Ctrl-C cancels the import and takes back what it has written. Ends with 0 when the import is complete, 1 when
     the file was refused, 2 for wrong usage and 130 when cancelled.
     """
     request = ImportRequest(
         file.name,
+        kind=ImportKind[kind.name],
         mode=ImportMode[mode.name],
+        stock_effect=StockEffect[stock_effect.name],
         on_error=POLICIES[on_error],
         dry_run=dry_run,
         mapping=_parsed_mapping(mapping or []),
     )
+    check_request(request, None)
     given = load_settings()
     with servers(given) as settings:
         if given.database_url is None:

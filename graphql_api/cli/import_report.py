@@ -74,6 +74,7 @@ def as_json(outcome: ImportOutcome) -> dict[str, Any]:
     return {
         "id": global_id("Import", job.id),
         "number": job.id,
+        "kind": job.kind.value,
         "status": job.status.value,
         "dryRun": job.dry_run,
         "fileName": job.file_name,

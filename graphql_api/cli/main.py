@@ -22,6 +22,8 @@ COMMANDS = {
     "invite": ("invite", "invite"),
     "rotate-keys": ("rotate_keys", "rotate_keys"),
     "verify-audit": ("verify_audit", "verify_audit"),
+    "check-books": ("check_books", "check_books"),
+    "low-stock": ("low_stock", "low_stock"),
     "export-schema": ("schema_file", "export_schema"),
     "doctor": ("doctor", "doctor"),
 }

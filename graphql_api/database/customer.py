@@ -15,6 +15,8 @@ class CustomerRow(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("name <> ''", name="name_given"),
         Index("ix_customer_name_id", "name", "id"),
+        Index("ix_customer_email_id", "email", "id"),
+        Index("ix_customer_name_trigram", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),
         Index("uq_customer_user_id", "user_id", unique=True),
     )
 

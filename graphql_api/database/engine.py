@@ -2,12 +2,19 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
+from time import monotonic
+from typing import Any, cast
 
 import asyncpg
+from sqlalchemy import event, text
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from graphql_api.config import asyncpg_url
+
+# A firewall may forget a connection that nothing has passed through for a while, and tells nobody.
+IDLE_SECONDS = 30.0
 
 
 class Database:
@@ -15,22 +22,22 @@ class Database:
 
     Args:
         url: `postgresql://user:password@host:port/database`.
-        pool_size: connections kept open; half as many again may be opened under load.
+        pool_size: connections kept open; half as many again, and at least one, may be opened under load.
         timeout: seconds after which a statement of a request is given up.
     """
 
     def __init__(self, url: str, *, pool_size: int = 10, timeout: float = 30.0) -> None:
         self.url = url
+        self.pool_size = pool_size
         self.engine: AsyncEngine = create_async_engine(
             asyncpg_url(url),
             pool_size=pool_size,
-            max_overflow=pool_size // 2,
-            # A connection that died with its server is replaced instead of failing a request.
-            pool_pre_ping=True,
+            max_overflow=max(1, pool_size // 2),
             # Errors are logged, and the values of a statement may be hashes of passwords and codes.
             hide_parameters=True,
             connect_args={"command_timeout": timeout, "server_settings": {"timezone": "UTC"}},
         )
+        _replace_dead_connections(self.engine)
         self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @asynccontextmanager
@@ -57,6 +64,38 @@ class Database:
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.engine.dispose()
+
+
+def _replace_dead_connections(engine: AsyncEngine) -> None:
+    """Have connections that died with their server replaced instead of failing a request.
+
+    The driver hears at once when the other side hangs up, so that costs nothing to ask. Only what has been idle for
+    long is asked for a sign of life, which a ping before every use would cost three round trips.
+    """
+
+    def leave(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = monotonic()
+
+    def take(connection: Any, record: ConnectionPoolEntry, _proxy: object) -> None:
+        if connection.driver_connection.is_closed():
+            raise InvalidatePoolError
+        if monotonic() - record.info.get("idle_since", monotonic()) > IDLE_SECONDS:
+            try:
+                engine.dialect.do_ping(connection)
+            except engine.dialect.loaded_dbapi.Error as error:
+                raise InvalidatePoolError from error
+
+    event.listen(engine.sync_engine, "checkin", leave)
+    event.listen(engine.sync_engine, "checkout", take)
+
+
+async def transaction_driver(session: AsyncSession) -> asyncpg.Connection:
+    """The driver's connection inside of the session's transaction, for statements that go past SQLAlchemy."""
+    connection = await driver_connection(await session.connection())
+    if not connection.is_in_transaction():
+        # SQLAlchemy begins the transaction with the first statement that goes through it
+        await session.execute(text("SELECT"))
+    return connection
 
 
 async def driver_connection(connection: AsyncConnection) -> asyncpg.Connection:

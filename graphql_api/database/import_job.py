@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from graphql_api.database.base import big_integer, choice, instant, primary_key, text_column
+from graphql_api.database.base import big_integer, choice, instant, primary_key, reference, text_column
 
 
 class ImportKind(StrEnum):
@@ -63,6 +63,7 @@ class ImportJobRow(SQLModel, table=True):
     __table_args__ = (
         Index("ix_import_job_created_at_id", "created_at", "id"),
         Index("ix_import_job_status", "status"),
+        Index("ix_import_job_created_by", "created_by", postgresql_where="created_by IS NOT NULL"),
     )
 
     id: int = primary_key()
@@ -92,6 +93,7 @@ class ImportJobRow(SQLModel, table=True):
     created_at: datetime = instant()
     started_at: datetime | None = instant(nullable=True)
     finished_at: datetime | None = instant(nullable=True)
+    created_by: int | None = reference("user_account.id", nullable=True)
 
 
 class ImportRejectRow(SQLModel, table=True):

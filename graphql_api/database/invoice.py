@@ -3,6 +3,7 @@
 import datetime as dt
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Numeric,
     Text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from graphql_api.database.base import big_integer, choice, instant, primary_key, reference, text_column
@@ -46,6 +48,8 @@ class InvoiceRow(SQLModel, table=True):
         Index("ix_invoice_customer_id", "customer_id", "date", "id", postgresql_where="customer_id IS NOT NULL"),
         Index("ix_invoice_created_by", "created_by", postgresql_where="created_by IS NOT NULL"),
         Index("ix_invoice_import_id", "import_id", postgresql_using="brin"),
+        # What was issued here stands among millions that were imported.
+        Index("ix_invoice_issued_at", "issued_at", "id", postgresql_where="issued_at IS NOT NULL"),
         # Reports take the lines of the few invoices that do not count off the sum of all.
         Index("ix_invoice_uncounted", "id", postgresql_where="status IN ('DRAFT', 'VOID')"),
     )
@@ -66,6 +70,8 @@ class InvoiceRow(SQLModel, table=True):
     company_tax_number: str | None = text_column(nullable=True)
     customer_name: str | None = text_column(nullable=True)
     customer_address: str | None = text_column(nullable=True)
+    # Names of store and products as they were when it was issued, for the printed invoice.
+    printed: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     note: str | None = text_column(nullable=True)
     void_reason: str | None = text_column(nullable=True)
     issued_at: dt.datetime | None = instant(nullable=True)

@@ -43,22 +43,21 @@ class NotificationRow(SQLModel, table=True):
 
 
 class NotificationRecipientRow(SQLModel, table=True):
-    """A notification in somebody's list: unread, read, or (without a row) deleted."""
+    """A notification in somebody's list: unread, read, or (without a row) deleted.
+
+    Ids grow with time: a list is in their order.
+    """
 
     __tablename__ = "notification_recipient"
     __table_args__ = (
-        Index("ix_notification_recipient_user_id", "user_id", "notification_id"),
+        Index("uq_notification_recipient_notification_id_user_id", "notification_id", "user_id", unique=True),
+        Index("ix_notification_recipient_user_id", "user_id", "id"),
         Index("ix_notification_recipient_unread", "user_id", postgresql_where="read_at IS NULL"),
     )
 
+    id: int = primary_key()
     notification_id: int = Field(
-        sa_column=Column(
-            BigInteger, ForeignKey("notification.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
-        )
+        sa_column=Column(BigInteger, ForeignKey("notification.id", ondelete="CASCADE"), nullable=False)
     )
-    user_id: int = Field(
-        sa_column=Column(
-            BigInteger, ForeignKey("user_account.id", ondelete="RESTRICT"), primary_key=True, autoincrement=False
-        )
-    )
+    user_id: int = reference("user_account.id")
     read_at: dt.datetime | None = instant(nullable=True)

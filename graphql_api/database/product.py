@@ -25,6 +25,7 @@ class ProductRow(SQLModel, table=True):
         Index("ix_product_category_id", "category_id"),
         Index("ix_product_vendor_id", "vendor_id"),
         Index("ix_product_created_by", "created_by", postgresql_where="created_by IS NOT NULL"),
+        Index("ix_product_image_key", "image_key", postgresql_where="image_key IS NOT NULL"),
         Index("ix_product_name_trigram", "name", postgresql_using="gin", postgresql_ops={"name": "gin_trgm_ops"}),
     )
 

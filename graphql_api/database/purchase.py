@@ -26,6 +26,13 @@ class PurchaseRow(SQLModel, table=True):
         Index("ix_purchase_date_id", "date", "id"),
         Index("ix_purchase_store_id_date_id", "store_id", "date", "id"),
         Index("ix_purchase_vendor_id", "vendor_id", "date", "id"),
+        Index(
+            "ix_purchase_supplier_name_trigram",
+            "supplier_name",
+            postgresql_using="gin",
+            postgresql_ops={"supplier_name": "gin_trgm_ops"},
+            postgresql_where="supplier_name IS NOT NULL",
+        ),
         Index("ix_purchase_status", "status", "id", postgresql_where="status = 'ORDERED'"),
         Index("ix_purchase_created_by", "created_by", postgresql_where="created_by IS NOT NULL"),
         Index("ix_purchase_import_id", "import_id", postgresql_where="import_id IS NOT NULL"),

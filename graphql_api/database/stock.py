@@ -7,7 +7,7 @@ The ledger is the truth. Movements and their uses of lots are only ever added; t
 import datetime as dt
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Index, Integer
+from sqlalchemy import BigInteger, CheckConstraint, Column, ForeignKey, Identity, Index, Integer
 from sqlmodel import Field, SQLModel
 
 from graphql_api.database.base import big_integer, choice, instant, primary_key, reference, text_column
@@ -48,6 +48,8 @@ class StockLevelRow(SQLModel, table=True):
             BigInteger, ForeignKey("product.id", ondelete="RESTRICT"), primary_key=True, autoincrement=False
         )
     )
+    # what clients know it by; everything else finds it by store and product
+    id: int = Field(default=None, sa_column=Column(BigInteger, Identity(), nullable=False, unique=True))
     on_hand: int = big_integer(default=0)
     value: int = big_integer(default=0)
     version: int = Field(default=1, sa_type=Integer, nullable=False, sa_column_kwargs={"server_default": "1"})

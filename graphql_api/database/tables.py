@@ -6,10 +6,12 @@ from graphql_api.database.base import metadata
 
 NOUNS = (
     "audit",
+    "books",
     "category",
     "customer",
     "idempotency",
     "import_job",
+    "import_trace",
     "invitation",
     "invoice",
     "low_stock",

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from graphql_api.imports.columns import Field
-from graphql_api.imports.parsed_column import MISSING, ParsedColumn
+from graphql_api.imports.layout import MISSING, Field
+from graphql_api.imports.parsed_column import ParsedColumn
 from graphql_api.imports.rejects import RejectCode
 from graphql_api.imports.values import ValueProblem
 

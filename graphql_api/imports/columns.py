@@ -1,11 +1,12 @@
-"""Which column of a sales file means what: the known spellings, and the mapping of a header onto fields."""
+"""Which column of a file means what: the mapping of its header onto the fields of a layout."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from enum import StrEnum
 
+from graphql_api.imports.layout import Field, Layout, normalise
+from graphql_api.imports.layouts import SALES
 from graphql_api.imports.rejects import FileProblem, FileProblemCode
 
 MAX_LISTED = 10
@@ -14,98 +15,13 @@ UNNAMED = re.compile(r"\s*|unnamed:? ?\d+", re.IGNORECASE)
 REASON_HEADERS = ("reject_line", "reject_column", "reject_code", "reject_value", "reject_hint")
 
 
-class Field(StrEnum):
-    """What a column of a sales file can mean."""
-
-    LINE_ID = "line_id"
-    DATE = "date"
-    STORE_NUMBER = "store_number"
-    STORE_NAME = "store_name"
-    ADDRESS = "address"
-    CITY = "city"
-    ZIP_CODE = "zip_code"
-    LOCATION = "location"
-    COUNTY_NUMBER = "county_number"
-    COUNTY_NAME = "county_name"
-    CATEGORY_NUMBER = "category_number"
-    CATEGORY_NAME = "category_name"
-    VENDOR_NUMBER = "vendor_number"
-    VENDOR_NAME = "vendor_name"
-    SKU = "sku"
-    PRODUCT_NAME = "product_name"
-    PACK = "pack"
-    BOTTLE_VOLUME_ML = "bottle_volume_ml"
-    UNIT_COST = "unit_cost"
-    UNIT_PRICE = "unit_price"
-    QUANTITY = "quantity"
-    SALE_AMOUNT = "sale_amount"
-    VOLUME_LITERS = "volume_liters"
-    VOLUME_GALLONS = "volume_gallons"
-
-
-REQUIRED = (Field.DATE, Field.STORE_NUMBER, Field.SKU, Field.UNIT_COST, Field.QUANTITY)
-NEVER_READ = (Field.VOLUME_LITERS, Field.VOLUME_GALLONS)  # bottles and their volume say it exactly
-ONE_REQUIRED = (Field.UNIT_PRICE, Field.SALE_AMOUNT)
-
-# The first spelling is the one shown in messages. Case, spaces, underscores and punctuation do not matter.
-SPELLINGS: Mapping[Field, tuple[str, ...]] = {
-    Field.LINE_ID: (
-        "Invoice/Item Number",
-        "Invoice and Item Number",
-        "Invoice Line Number",
-        "Invoice Line No",
-        "Line ID",
-    ),
-    Field.DATE: ("Date", "Order Date", "Invoice Date", "Sale Date"),
-    Field.STORE_NUMBER: ("Store Number", "Store No", "Store ID", "Store"),
-    Field.STORE_NAME: ("Store Name", "Name"),
-    Field.ADDRESS: ("Address", "Store Address"),
-    Field.CITY: ("City", "Store City"),
-    Field.ZIP_CODE: ("Zip Code", "Zip", "Store Zip Code", "Postal Code", "Postcode"),
-    Field.LOCATION: ("Store Location", "Location"),
-    Field.COUNTY_NUMBER: ("County Number", "County No", "County ID"),
-    Field.COUNTY_NAME: ("County", "County Name", "Store County"),
-    Field.CATEGORY_NUMBER: ("Category", "Category Number", "Category No", "Category ID"),
-    Field.CATEGORY_NAME: ("Category Name",),
-    Field.VENDOR_NUMBER: ("Vendor Number", "Vendor No", "Vendor ID", "Vendor"),
-    Field.VENDOR_NAME: ("Vendor Name",),
-    Field.SKU: ("Item Number", "Item No", "Item", "Item ID", "SKU", "Product Number"),
-    Field.PRODUCT_NAME: (
-        "Item Description",
-        "Item Desc",
-        "IM Desc",
-        "Item Name",
-        "Product Name",
-        "Product Description",
-    ),
-    Field.PACK: ("Pack", "Pack Size"),
-    Field.BOTTLE_VOLUME_ML: ("Bottle Volume (ml)", "Bottle Volume", "Volume ml"),
-    Field.UNIT_COST: ("State Bottle Cost", "Bottle Cost", "Unit Cost"),
-    Field.UNIT_PRICE: ("State Bottle Retail", "Bottle Retail", "Unit Price", "Retail Price"),
-    Field.QUANTITY: ("Bottles Sold", "Sale Bottles", "Quantity", "Quantity Sold"),
-    Field.SALE_AMOUNT: ("Sale (Dollars)", "Sale Amount", "Sales Dollars", "Sale", "Revenue"),
-    Field.VOLUME_LITERS: ("Volume Sold (Liters)", "Sale Liters", "Volume Liters"),
-    Field.VOLUME_GALLONS: ("Volume Sold (Gallons)", "Sale Gallons", "Volume Gallons"),
-}
-
-
-def normalise(text: str) -> str:
-    """The letters and digits of a header, case-folded: what two spellings are compared by."""
-    return "".join(character for character in text.casefold() if character.isalnum())
-
-
-_FIELD_BY_SPELLING = {
-    normalise(spelling): field for field, spellings in SPELLINGS.items() for spelling in (field, *spellings)
-}
-_SHOWN_BY_SPELLING = {normalise(spelling): spelling for spellings in SPELLINGS.values() for spelling in spellings}
-
-
 @dataclass(frozen=True)
 class ColumnMap:
     """The header of one file and the position (from 0) of every field it has, in file order."""
 
     header: tuple[str, ...]
     positions: Mapping[Field, int]
+    layout: Layout = SALES
 
     def __contains__(self, field: object) -> bool:
         return field in self.positions
@@ -113,7 +29,8 @@ class ColumnMap:
     @property
     def read(self) -> Mapping[Field, int]:
         """The positions of the fields that an import makes use of."""
-        return {field: position for field, position in self.positions.items() if field not in NEVER_READ}
+        columns = self.layout.by_field
+        return {field: position for field, position in self.positions.items() if columns[field].is_read}
 
     def name_of(self, field: Field) -> str:
         """The header of the field as the file spells it, or the field's own name when the file lacks it."""
@@ -121,43 +38,44 @@ class ColumnMap:
         return field.value if position is None else self.header[position]
 
 
-def map_columns(header: Sequence[str], mapping: Mapping[str, str] | None = None) -> ColumnMap:
+def map_columns(header: Sequence[str], mapping: Mapping[str, str] | None = None, layout: Layout = SALES) -> ColumnMap:
     """Find the field of every column.
 
     Args:
         header: the header fields as the file has them.
         mapping: overrides: header in the file → field name (any known spelling), or "" to ignore the column.
+        layout: the columns that a file of this kind may have.
 
     Raises:
         FileProblem: BAD_MAPPING, UNKNOWN_HEADER, DUPLICATE_HEADER or MISSING_HEADER; every culprit is named.
     """
     names = tuple(name.strip() for name in header)
-    chosen = _read_mapping(names, mapping or {})
-    meanings = [_meaning(name, chosen) for name in names]
-    _refuse_unknown(names, meanings)
+    chosen = _read_mapping(names, mapping or {}, layout)
+    meanings = [_meaning(name, chosen, layout) for name in names]
+    _refuse_unknown(names, meanings, layout)
     fields = [(position, field) for position, field in enumerate(meanings) if isinstance(field, Field)]
     _refuse_duplicates(names, fields)
     positions = {field: position for position, field in fields}
-    _refuse_missing(positions)
-    return ColumnMap(names, positions)
+    _refuse_missing(positions, layout)
+    return ColumnMap(names, positions, layout)
 
 
-def suggest(name: str) -> str | None:
+def suggest(name: str, layout: Layout = SALES) -> str | None:
     """The known spelling nearest to `name`, or None when nothing comes near."""
-    nearest = get_close_matches(normalise(name), _FIELD_BY_SPELLING, n=1, cutoff=0.7)
-    return _SHOWN_BY_SPELLING.get(nearest[0], _FIELD_BY_SPELLING[nearest[0]].value) if nearest else None
+    nearest = get_close_matches(normalise(name), layout.by_spelling, n=1, cutoff=0.7)
+    return layout.shown.get(nearest[0], layout.by_spelling[nearest[0]].value) if nearest else None
 
 
-def _meaning(name: str, chosen: Mapping[str, Field | None]) -> Field | str | None:
+def _meaning(name: str, chosen: Mapping[str, Field | None], layout: Layout) -> Field | str | None:
     """A field, None for a column to ignore, or the name itself when it is unknown."""
     if name in chosen:
         return chosen[name]
     if UNNAMED.fullmatch(name) or name in REASON_HEADERS:
         return None
-    return _FIELD_BY_SPELLING.get(normalise(name), name)
+    return layout.by_spelling.get(normalise(name), name)
 
 
-def _read_mapping(names: Sequence[str], mapping: Mapping[str, str]) -> dict[str, Field | None]:
+def _read_mapping(names: Sequence[str], mapping: Mapping[str, str], layout: Layout) -> dict[str, Field | None]:
     chosen: dict[str, Field | None] = {}
     for name, target in mapping.items():
         if name.strip() not in names:
@@ -168,26 +86,26 @@ def _read_mapping(names: Sequence[str], mapping: Mapping[str, str]) -> dict[str,
                 line=1,
                 column=name,
             )
-        chosen[name.strip()] = _read_target(name, target)
+        chosen[name.strip()] = _read_target(name, target, layout)
     return chosen
 
 
-def _read_target(name: str, target: str) -> Field | None:
+def _read_target(name: str, target: str, layout: Layout) -> Field | None:
     if not target.strip():
         return None
-    field = _FIELD_BY_SPELLING.get(normalise(target))
+    field = layout.by_spelling.get(normalise(target))
     if field is None:
         raise FileProblem(
             FileProblemCode.BAD_MAPPING,
-            f'The mapping sends the column "{name}" to "{target}", which is no field of a sales file.',
-            f'Use one of {", ".join(Field)}, or "" to ignore the column.',
+            f'The mapping sends the column "{name}" to "{target}", which is no field of a {layout.name} file.',
+            f'Use one of {", ".join(layout.by_field)}, or "" to ignore the column.',
             line=1,
             column=name,
         )
     return field
 
 
-def _refuse_unknown(names: Sequence[str], meanings: Sequence[Field | str | None]) -> None:
+def _refuse_unknown(names: Sequence[str], meanings: Sequence[Field | str | None], layout: Layout) -> None:
     unknown = [
         position for position, meaning in enumerate(meanings) if meaning is not None and not isinstance(meaning, Field)
     ]
@@ -196,18 +114,18 @@ def _refuse_unknown(names: Sequence[str], meanings: Sequence[Field | str | None]
     first = names[unknown[0]]
     hint = f'Rename the column, name its field in the mapping, or ignore it with the mapping {{"{first}": ""}}.'
     if not any(isinstance(meaning, Field) for meaning in meanings):
-        hint = "No column is known: is the first line of the file a header, and is this a sales file?"
+        hint = f"No column is known: is the first line of the file a header, and is this a {layout.name} file?"
     raise FileProblem(
         FileProblemCode.UNKNOWN_HEADER,
-        f"Unknown columns: {_listed([_describe_unknown(names, position) for position in unknown])}.",
+        f"Unknown columns: {_listed([_describe_unknown(names, position, layout) for position in unknown])}.",
         hint,
         line=1,
         column=first,
     )
 
 
-def _describe_unknown(names: Sequence[str], position: int) -> str:
-    suggestion = suggest(names[position])
+def _describe_unknown(names: Sequence[str], position: int, layout: Layout) -> str:
+    suggestion = suggest(names[position], layout)
     meant = f' (did you mean "{suggestion}"?)' if suggestion else ""
     return f'column {position + 1} "{names[position]}"{meant}'
 
@@ -233,10 +151,10 @@ def _duplicate_hint(first: str, second: str) -> str:
     return f'Delete one of them, or ignore one with a mapping, for example {{"{second}": ""}}.'
 
 
-def _refuse_missing(positions: Mapping[Field, int]) -> None:
-    missing = [f'"{SPELLINGS[field][0]}"' for field in REQUIRED if field not in positions]
-    if not any(field in positions for field in ONE_REQUIRED):
-        missing.append(" or ".join(f'"{SPELLINGS[field][0]}"' for field in ONE_REQUIRED))
+def _refuse_missing(positions: Mapping[Field, int], layout: Layout) -> None:
+    missing = [f'"{layout.title(field)}"' for field in layout.required if field not in positions]
+    if layout.one_required and not any(field in positions for field in layout.one_required):
+        missing.append(" or ".join(f'"{layout.title(field)}"' for field in layout.one_required))
     if missing:
         raise FileProblem(
             FileProblemCode.MISSING_HEADER,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphql_api.imports.columns import Field
+from graphql_api.imports.layout import Field
 from graphql_api.imports.parsed_column import ParsedColumn
 from graphql_api.imports.sales_block import PlaceFacts, ProductFacts, StoreFacts
 

@@ -21,6 +21,8 @@ COLUMNS = (
 # The invoice's store and date are compared before; the rest of what a line says is compared here. The volume is
 # left out: where a file does not give it, it depends on what was known of the product on that day.
 #
+# The cost of a line that took bottles from stock is what those had cost, not what the file says.
+#
 # A line is this import's own, too, when a younger import running at the same time has replaced it since.
 COMPARE = """
 SELECT k.position, l.import_id = $10 OR (l.import_id > $10 AND EXISTS (
@@ -28,12 +30,15 @@ SELECT k.position, l.import_id = $10 OR (l.import_id > $10 AND EXISTS (
     AND (c.import_id = $10 OR (c.import_id = l.import_id AND c.previous_import_id = $10)))) AS ours, concat_ws(', ',
   CASE WHEN l.place_id <> k.place_id THEN 'place' END, CASE WHEN l.product_id <> k.product_id THEN 'product' END,
   CASE WHEN l.quantity <> k.quantity THEN 'quantity' END, CASE WHEN l.unit_price <> k.unit_price THEN 'price' END,
-  CASE WHEN l.revenue <> k.revenue THEN 'sale' END, CASE WHEN l.cost <> k.cost THEN 'cost' END) AS differences
+  CASE WHEN l.revenue <> k.revenue THEN 'sale' END,
+  CASE WHEN l.cost <> k.cost AND (l.import_id = ANY($11)) IS NOT TRUE THEN 'cost' END) AS differences,
+  (l.import_id = ANY($11)) IS TRUE OR EXISTS (SELECT FROM invoice n WHERE n.credit_of = l.invoice_id) AS is_locked
 FROM unnest($1::int[], $2::bigint[], $3::int[], $4::bigint[], $5::bigint[], $6::int[], $7::bigint[], $8::bigint[],
             $9::bigint[])
   AS k (position, invoice_id, line_number, place_id, product_id, quantity, unit_price, revenue, cost)
 JOIN invoice_line l ON l.invoice_id = k.invoice_id AND l.line_number = k.line_number
 """
+DEDUCTING = "SELECT id FROM import_job WHERE stock_effect = 'DEDUCT' AND NOT dry_run"
 KEEP_BEFORE = """
 INSERT INTO import_change (import_id, invoice_id, line_number, previous_import_id, before)
 SELECT $1, l.invoice_id, l.line_number, l.import_id, to_jsonb(l)
@@ -62,11 +67,15 @@ class LineWriter:
     invoices: BlockInvoices
 
     async def compare(self, chosen: Integers) -> list[asyncpg.Record]:
-        """Of the chosen lines that exist: position, whether this import wrote it, and what differs ("" if nothing)."""
+        """Of the chosen lines that exist: position, whether this import wrote it, what differs ("" if nothing), lock.
+
+        A line is locked when it has taken bottles from stock or is of an invoice that was credited.
+        """
         if not len(chosen):
             return []
+        deducting = [row["id"] for row in await self.connection.fetch(DEDUCTING)]
         return await self.connection.fetch(
-            COMPARE, chosen.tolist(), *self._keys(chosen), *self._content(chosen), self.import_id
+            COMPARE, chosen.tolist(), *self._keys(chosen), *self._content(chosen), self.import_id, deducting
         )
 
     async def insert(self, chosen: Integers) -> None:

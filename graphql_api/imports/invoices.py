@@ -9,7 +9,7 @@ import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
-from graphql_api.imports.columns import Field
+from graphql_api.imports.layout import Field
 from graphql_api.imports.rejects import Reject, RejectCode
 from graphql_api.imports.sales_block import Indices, Integers, SalesLines
 

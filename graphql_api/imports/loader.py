@@ -1,41 +1,24 @@
 """From a checked block to the tables, in the transaction it is called in: new, unchanged, changed or refused."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from functools import partial
 
 import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
 from graphql_api.imports import seen
-from graphql_api.imports.columns import Field
 from graphql_api.imports.invoice_lines import LineWriter
 from graphql_api.imports.invoices import create_invoices, find_invoices
+from graphql_api.imports.layout import Field
+from graphql_api.imports.load import BlockResult, LoadOptions, attempt
 from graphql_api.imports.rejects import Reject, RejectCode
 from graphql_api.imports.resolver import resolve_references
 from graphql_api.imports.sales_block import Integers, SalesBlock, SalesLines
+from graphql_api.imports.stock_sales import StockSale, sell, with_costs
 
 Verdicts = NDArray[np.int8]
-
-
-@dataclass(frozen=True)
-class LoadOptions:
-    """How a job treats lines: `replace` lets a line take the place of an older one with the same id."""
-
-    import_id: int
-    replace: bool = False
-    dry_run: bool = False
-
-
-@dataclass(frozen=True)
-class BlockResult:
-    """What became of the rows of one block: `rows_read` is the sum of the other counts and the rejects."""
-
-    rows_read: int
-    inserted: int
-    updated: int
-    unchanged: int
-    rejects: list[Reject]
 
 
 @dataclass(frozen=True)
@@ -45,6 +28,7 @@ class Judgement:
     verdicts: Verdicts
     differences: dict[int, str]
     rejects: list[Reject]
+    stock_notes: dict[str, int] = field(default_factory=dict)
 
     def those(self, verdict: "Verdict") -> Integers:
         """Positions of the lines with this verdict."""
@@ -66,26 +50,11 @@ async def load_block(connection: asyncpg.Connection, block: SalesBlock, options:
     try:
         # Looking every line up before it is written would take as long as writing it. Lines of invoices that this
         # import created can clash only where the file repeats an id, which is rare and the primary key notices.
-        judgement = await _attempt(connection, block, options, trusting=True)
+        judgement = await attempt(connection, options, partial(_load, connection, block, options, trusting=True))
     except asyncpg.UniqueViolationError:
-        judgement = await _attempt(connection, block, options, trusting=False)
+        judgement = await attempt(connection, options, partial(_load, connection, block, options, trusting=False))
     await _remember(connection, block, judgement, options)
     return _result(block, judgement, options)
-
-
-async def _attempt(
-    connection: asyncpg.Connection, block: SalesBlock, options: LoadOptions, *, trusting: bool
-) -> Judgement:
-    savepoint = connection.transaction()
-    await savepoint.start()
-    try:
-        outcome = await _load(connection, block, options, trusting=trusting)
-    except BaseException:
-        await savepoint.rollback()
-        raise
-    # A dry run really creates what it needs to judge the lines, and takes it back here.
-    await (savepoint.rollback() if options.dry_run else savepoint.commit())
-    return outcome
 
 
 async def _load(
@@ -99,6 +68,10 @@ async def _load(
     writer = LineWriter(connection, options.import_id, block.lines, references, invoices)
     suspects = invoices.existed(besides=options.import_id if trusting else None)
     judgement = await _judge(connection, writer, suspects, options)
+    if options.deduct:
+        sale = await sell(connection, block, references, judgement.those(Verdict.NEW), options)
+        judgement = _without_shortages(block.lines, judgement, sale)
+        writer = replace(writer, lines=replace(block.lines, cost=with_costs(block.lines.cost, sale)))
     if not options.dry_run:
         new = judgement.those(Verdict.NEW)
         await create_invoices(connection, invoices, new, options.import_id)
@@ -115,16 +88,28 @@ async def _judge(
     lines, invoices = writer.lines, writer.invoices
     verdicts = np.full(len(lines), Verdict.NEW, np.int8)
     verdicts[invoices.refused] = Verdict.REFUSED
-    differences = {}
-    for position, ours, different in await writer.compare(suspects):
+    differences, locked = {}, []
+    for position, ours, different, is_locked in await writer.compare(suspects):
         verdicts[position] = Verdict.UNCHANGED if not different else Verdict.REPEATED if ours else Verdict.CHANGED
         differences[position] = different
+        if is_locked and options.replace and verdicts[position] == Verdict.CHANGED:
+            locked.append(position)
     if options.dry_run or options.replace:
         asked = np.flatnonzero(~invoices.refused)
         columns = seen.line_columns(lines, asked)
         positions, same = await seen.find_matches(connection, options.import_id, asked, columns)
         verdicts[positions] = np.where(same, Verdict.UNCHANGED, Verdict.REPEATED)
-    return Judgement(verdicts, differences, invoices.rejects)
+    locked = [position for position in locked if verdicts[position] == Verdict.CHANGED]
+    verdicts[locked] = Verdict.REFUSED
+    return Judgement(verdicts, differences, [*invoices.rejects, *(_locked(lines, position) for position in locked)])
+
+
+def _without_shortages(lines: SalesLines, judgement: Judgement, sale: StockSale) -> Judgement:
+    """The judgement with the lines refused that there are not enough bottles for."""
+    verdicts = judgement.verdicts.copy()
+    verdicts[list(sale.refused)] = Verdict.REFUSED
+    short = [_short(lines, position, available) for position, available in sale.refused.items()]
+    return Judgement(verdicts, judgement.differences, [*judgement.rejects, *short], sale.notes)
 
 
 async def _remember(
@@ -138,6 +123,7 @@ async def _remember(
     if options.dry_run:
         invoices = seen.invoice_columns(block, judgement.those(Verdict.NEW))
         await seen.remember(connection, options.import_id, invoices)
+        await seen.add_stock(connection, options.import_id, judgement.stock_notes)
 
 
 def _result(block: SalesBlock, judgement: Judgement, options: LoadOptions) -> BlockResult:
@@ -163,3 +149,13 @@ def _repeated(lines: SalesLines, index: int) -> Reject:
 def _conflict(lines: SalesLines, index: int, differences: str) -> Reject:
     hint = f"This line was imported before with another {differences}; import with mode UPSERT to replace it."
     return lines.reject(index, RejectCode.LINE_CONFLICT, Field.LINE_ID, hint)
+
+
+def _locked(lines: SalesLines, index: int) -> Reject:
+    hint = "This line took bottles from stock or was credited; revert its import to replace it."
+    return lines.reject(index, RejectCode.LINE_LOCKED, Field.LINE_ID, hint)
+
+
+def _short(lines: SalesLines, index: int, available: int) -> Reject:
+    hint = f"The store has {available:,} bottles left of this product; receive more first, or lower the quantity."
+    return lines.reject(index, RejectCode.INSUFFICIENT_STOCK, Field.QUANTITY, hint)

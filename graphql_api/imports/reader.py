@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
-from graphql_api.imports.columns import ColumnMap, Field
+from graphql_api.imports.columns import ColumnMap
+from graphql_api.imports.layout import Field
 from graphql_api.imports.memory import give_memory_back
 from graphql_api.imports.record_reader import RecordReader
 from graphql_api.imports.records import NEWLINE, RETURN
@@ -113,20 +114,20 @@ def _read_together(block: RawBlock, plain: Positions, reader: RecordReader) -> t
 
 
 def _convert_options(columns: ColumnMap) -> arrow_csv.ConvertOptions:
-    types = {str(position): _type_of(field) for field, position in columns.read.items()}
+    types = {str(position): _type_of(columns, field) for field, position in columns.read.items()}
     return arrow_csv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=False)
 
 
-def _type_of(field: Field) -> pa.DataType:
+def _type_of(columns: ColumnMap, field: Field) -> pa.DataType:
     """Ids are all different, so a dictionary of them would only cost."""
-    return TEXT if field is Field.LINE_ID else DISTINCT_TEXT
+    return TEXT if columns.layout.by_field[field].is_text else DISTINCT_TEXT
 
 
 def _to_table(rows: Sequence[Sequence[str]], columns: ColumnMap) -> pa.Table:
     texts = {field: pa.array([row[position] for row in rows], pa.string()) for field, position in columns.read.items()}
     return pa.table(
         {
-            field.value: text.cast(TEXT) if field is Field.LINE_ID else text.dictionary_encode()
+            field.value: text.cast(TEXT) if columns.layout.by_field[field].is_text else text.dictionary_encode()
             for field, text in texts.items()
         }
     )

@@ -29,7 +29,7 @@ class RejectCode(DocumentedCode):
     )
     REPEATED_HEADER = "REPEATED_HEADER", "The record is the header line once more."
     BAD_QUOTES = "BAD_QUOTES", "A quoted field is never closed, or text follows its closing quote."
-    MISSING_VALUE = "MISSING_VALUE", "A field that every sale needs is empty."
+    MISSING_VALUE = "MISSING_VALUE", "A field that this row needs is empty."
     BAD_DATE = "BAD_DATE", "The text is no date, or the day does not exist."
     BAD_NUMBER = "BAD_NUMBER", "The text is no number of the kind this column holds."
     OUT_OF_RANGE = "OUT_OF_RANGE", "The value is readable but outside of the limits of its column."
@@ -38,6 +38,15 @@ class RejectCode(DocumentedCode):
     LINE_CONFLICT = "LINE_CONFLICT", "A line with this id was imported before with other content."
     INVOICE_CONFLICT = "INVOICE_CONFLICT", "The invoice exists with another store or date."
     INVOICE_NOT_IMPORTED = "INVOICE_NOT_IMPORTED", "The invoice was written by hand; imports do not touch it."
+    LINE_LOCKED = "LINE_LOCKED", "The line took bottles from stock or was credited, so it cannot be replaced."
+    INSUFFICIENT_STOCK = "INSUFFICIENT_STOCK", "The store has not enough bottles for this sale."
+    UNKNOWN_STORE = "UNKNOWN_STORE", "No store has this number."
+    UNKNOWN_PRODUCT = "UNKNOWN_PRODUCT", "No product has this item number."
+    PRODUCT_CONFLICT = "PRODUCT_CONFLICT", "The product exists with other content."
+    STORE_CONFLICT = "STORE_CONFLICT", "The store exists with other content."
+    PURCHASE_CONFLICT = "PURCHASE_CONFLICT", "The purchase is known with another store, date or vendor."
+    PURCHASE_NOT_IMPORTED = "PURCHASE_NOT_IMPORTED", "The purchase was written by hand; imports do not touch it."
+    STOCK_CHANGED = "STOCK_CHANGED", "The store has another number of bottles than the row expects."
 
 
 class FileProblemCode(DocumentedCode):
@@ -47,7 +56,7 @@ class FileProblemCode(DocumentedCode):
     EMPTY_FILE = "EMPTY_FILE", "The file has no content."
     NO_ROWS = "NO_ROWS", "The file has a header and nothing below it."
     UNKNOWN_HEADER = "UNKNOWN_HEADER", "A column has a name that means nothing to this import."
-    MISSING_HEADER = "MISSING_HEADER", "A column that every sale needs is absent."
+    MISSING_HEADER = "MISSING_HEADER", "A column that every file of this kind needs is absent."
     DUPLICATE_HEADER = "DUPLICATE_HEADER", "Two columns mean the same field."
     TOO_MANY_COLUMNS = "TOO_MANY_COLUMNS", "The header is too wide or too long."
     WRONG_ENCODING = "WRONG_ENCODING", "The text is not UTF-8."
@@ -57,6 +66,7 @@ class FileProblemCode(DocumentedCode):
     BAD_MAPPING = "BAD_MAPPING", "The column mapping names a header or a field that does not exist."
     FILE_CHANGED = "FILE_CHANGED", "The file is shorter than the place where its import is to go on."
     FILE_MISSING = "FILE_MISSING", "The stored file is gone."
+    REVERT_BLOCKED = "REVERT_BLOCKED", "What the import wrote has been used or changed since, so it stays."
     INTERNAL_ERROR = "INTERNAL_ERROR", "The import failed again and again for a reason that is not in the file."
 
 

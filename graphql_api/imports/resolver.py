@@ -1,5 +1,6 @@
 """From what a block says of places, stores and products to the ids of their rows, creating what is new."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +89,13 @@ async def _resolve_places(connection: asyncpg.Connection, facts: list[PlaceFacts
         connection, "county", ((fact.county_number, fact.county_name) for fact in facts), import_id
     )
     keys = [(fact.city, fact.zip_code, counties[fact.county_number, fact.county_name]) for fact in facts]
+    return await find_or_make_places(connection, keys, import_id)
+
+
+async def find_or_make_places(
+    connection: asyncpg.Connection, keys: Sequence[tuple[str | None, str | None, int | None]], import_id: int
+) -> list[int]:
+    """The place of each city, zip code and county id."""
     rows = await connection.fetch("SELECT id, city, zip_code, county_id FROM place")
     ids = {tuple(row)[1:]: row["id"] for row in rows}
     # Two spellings of a county become one place, so missing keys are made distinct first.

@@ -14,12 +14,12 @@ import asyncpg
 
 from graphql_api.database.import_job import ImportStatus
 from graphql_api.imports import seen
-from graphql_api.imports.loader import BlockResult, LoadOptions, load_block
+from graphql_api.imports.created import drop_created, drop_unused
+from graphql_api.imports.data_file import CheckedBlock, DataFile
+from graphql_api.imports.kinds import FileKind
+from graphql_api.imports.load import BlockResult, LoadOptions
 from graphql_api.imports.rejects import Reject
-from graphql_api.imports.sales_block import SalesBlock
-from graphql_api.imports.sales_file import SalesFile
 from graphql_api.imports.source import Checkpoint
-from graphql_api.imports.undo import drop_unused, undo_import
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class Stopped(Exception):  # noqa: N818 - a turn of events, not a fault
 class ImportFile:
     """What is to be read, and how: `sha256` identifies the lines of a file without ids."""
 
+    kind: FileKind
     open: Callable[[], BinaryIO]
     sha256: str
     mapping: dict[str, str]
@@ -65,8 +66,8 @@ async def load_file(
     async with _reader_thread() as thread:
         raw = await loop.run_in_executor(thread, file.open)
         try:
-            sales_file = await loop.run_in_executor(thread, _open_sales, raw, file)
-            await _load_blocks(connection, sales_file, options, start, thread)
+            source = await loop.run_in_executor(thread, _open_file, raw, file)
+            await _load_blocks(connection, source, file.kind, options, start, thread)
         finally:
             await loop.run_in_executor(thread, raw.close)  # when the thread is done with the file
 
@@ -81,50 +82,59 @@ async def _reader_thread() -> AsyncIterator[Executor]:
         await asyncio.to_thread(thread.shutdown)
 
 
-async def _load_blocks(
+async def _load_blocks(  # noqa: PLR0913, PLR0917 - what the loop goes by
     connection: asyncpg.Connection,
-    sales_file: SalesFile,
+    source: DataFile[CheckedBlock],
+    kind: FileKind,
     options: LoadOptions,
     start: Checkpoint | None,
     thread: Executor,
 ) -> None:
     await connection.execute(
-        "UPDATE import_job SET header = $2 WHERE id = $1", options.import_id, list(sales_file.columns.header)
+        "UPDATE import_job SET header = $2 WHERE id = $1", options.import_id, list(source.columns.header)
     )
-    read = partial(asyncio.get_running_loop().run_in_executor, thread, next, sales_file.blocks(start), None)
+    read = partial(asyncio.get_running_loop().run_in_executor, thread, next, source.blocks(start), None)
     offset = start.offset if start else 0
-    pending: asyncio.Future[SalesBlock | None] = read()
+    pending: asyncio.Future[CheckedBlock | None] = read()
     try:
         while (block := await pending) is not None:
-            bytes_read = sales_file.bytes_read
+            bytes_read = source.bytes_read
             pending = read()
-            await _persist(connection, block, options, offset, bytes_read)
+            await _persist(
+                connection, partial(kind.load, connection, block, options), block.next, options, offset, bytes_read
+            )
             offset = block.next.offset
     finally:
         await asyncio.gather(pending, return_exceptions=True)
 
 
-def _open_sales(raw: BinaryIO, file: ImportFile) -> SalesFile:
-    return SalesFile(
+def _open_file(raw: BinaryIO, file: ImportFile) -> DataFile[CheckedBlock]:
+    return DataFile(
         raw,
-        identity_prefix=file.sha256[:16],
+        file.kind.layout,
+        lambda reader: file.kind.validator(reader, file.sha256[:16]),
         mapping=file.mapping,
         unpacked_limit=file.unpacked_limit,
         block_bytes=file.block_bytes,
     )
 
 
-async def _persist(
-    connection: asyncpg.Connection, block: SalesBlock, options: LoadOptions, offset: int, bytes_read: int
+async def _persist(  # noqa: PLR0913, PLR0917 - as above
+    connection: asyncpg.Connection,
+    load: Callable[[], Awaitable[BlockResult]],
+    reached: Checkpoint,
+    options: LoadOptions,
+    offset: int,
+    bytes_read: int,
 ) -> None:
     """Write a block and its checkpoint together, again when another writer was faster."""
 
     async def attempt() -> None:
         async with connection.transaction():
             await _hold_job(connection, options, offset)
-            result = await load_block(connection, block, options)
+            result = await load()
             await _write_rejects(connection, options.import_id, result.rejects)
-            await _checkpoint(connection, options.import_id, result, block.next, bytes_read)
+            await _checkpoint(connection, options.import_id, result, reached, bytes_read)
 
     await _retry_races(attempt)
 
@@ -188,21 +198,26 @@ async def _checkpoint(
     )
 
 
-async def complete(connection: asyncpg.Connection, import_id: int, *, is_clean: bool) -> None:
+async def complete(connection: asyncpg.Connection, kind: FileKind, import_id: int, *, is_clean: bool) -> None:
     """End a job well, in the caller's transaction; `is_clean` when no row was refused."""
     if not is_clean:
         await _hold_write_lock(connection)
-        await drop_unused(connection, import_id)
+        await drop_unused(connection, import_id, subject=kind.subject)
     await finish(connection, import_id, ImportStatus.COMPLETED)
 
 
-async def take_back(connection: asyncpg.Connection, import_id: int, status: ImportStatus) -> None:
-    """Undo what a job wrote and give it its final status, in one transaction."""
+async def take_back(connection: asyncpg.Connection, kind: FileKind, import_id: int, status: ImportStatus) -> None:
+    """Undo what a job wrote and give it its final status, in one transaction.
+
+    Raises:
+        Blocked: something of it has been used or changed since; nothing is undone.
+    """
 
     async def attempt() -> None:
         async with connection.transaction():
             await _hold_write_lock(connection)
-            await undo_import(connection, import_id)
+            await kind.undo(connection, import_id)
+            await drop_created(connection, import_id)
             await finish(connection, import_id, status)
 
     await _retry_races(attempt)

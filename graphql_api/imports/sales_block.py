@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from graphql_api.imports.columns import ColumnMap, Field
+from graphql_api.imports.columns import ColumnMap
+from graphql_api.imports.layout import Field
 from graphql_api.imports.rejects import Reject, RejectCode
 from graphql_api.imports.source import Checkpoint
 
@@ -63,6 +64,22 @@ class LineSource:
     columns: ColumnMap
     fields_of: Callable[[int], list[str]]  # index of a record in its block → the original fields
 
+    def reject(  # noqa: PLR0913, PLR0917 - what a reject consists of
+        self, position: int, line: int, record: int, code: RejectCode, column: Field, hint: str
+    ) -> Reject:
+        """A reject of the record at a position of its block on account of one column."""
+        fields = self.fields_of(position)
+        place = self.columns.positions.get(column)
+        return Reject(
+            line=line,
+            record=record,
+            column=None if place is None else self.columns.header[place],
+            code=code,
+            value="" if place is None else fields[place],
+            hint=hint,
+            fields=fields,
+        )
+
 
 @dataclass(frozen=True)
 class SalesLines:
@@ -111,19 +128,10 @@ class SalesLines:
         """The original fields of a line."""
         return self.source.fields_of(int(self.position[index]))
 
-    def reject(self, index: int, code: RejectCode, column: Field, hint: str, value: str | None = None) -> Reject:
-        """A reject of a line on account of one column; the value is the original text unless given."""
-        fields = self.fields(index)
-        position = self.source.columns.positions.get(column)
-        original = "" if position is None else fields[position]
-        return Reject(
-            line=int(self.line[index]),
-            record=int(self.record[index]),
-            column=None if position is None else self.header[position],
-            code=code,
-            value=original if value is None else value,
-            hint=hint,
-            fields=fields,
+    def reject(self, index: int, code: RejectCode, column: Field, hint: str) -> Reject:
+        """A reject of a line on account of one column."""
+        return self.source.reject(
+            int(self.position[index]), int(self.line[index]), int(self.record[index]), code, column, hint
         )
 
     def take(self, indices: Integers) -> Self:

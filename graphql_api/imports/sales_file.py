@@ -1,25 +1,17 @@
-"""A sales file from bytes to checked blocks: the one entrance to reading, mapping and validation."""
+"""A sales file from bytes to checked blocks."""
 
 from collections.abc import Iterator, Mapping
 from typing import BinaryIO
 
-from graphql_api.imports.columns import ColumnMap, map_columns
-from graphql_api.imports.reader import read_rows
-from graphql_api.imports.record_reader import RecordReader
+from graphql_api.imports.data_file import DataFile
+from graphql_api.imports.layouts import SALES
 from graphql_api.imports.sales_block import SalesBlock
-from graphql_api.imports.source import DEFAULT_BLOCK_BYTES, DEFAULT_UNPACKED_LIMIT, Checkpoint, TextSource
+from graphql_api.imports.source import DEFAULT_BLOCK_BYTES, DEFAULT_UNPACKED_LIMIT, Checkpoint
 from graphql_api.imports.validation import SalesValidator
 
 
-class SalesFile:
-    """Opens a sales file and understands its header at once; the rows follow block by block.
-
-    `mapping` overrides what columns mean (header → field, "" to ignore). `identity_prefix` identifies the
-    lines of a file without ids, so it must depend on the content of the file alone.
-
-    Raises:
-        FileProblem: the file as a whole cannot be read.
-    """
+class SalesFile(DataFile[SalesBlock]):
+    """A sales file. `identity_prefix` identifies the lines of a file without ids; the content alone decides it."""
 
     def __init__(
         self,
@@ -30,20 +22,14 @@ class SalesFile:
         block_bytes: int = DEFAULT_BLOCK_BYTES,
         unpacked_limit: int = DEFAULT_UNPACKED_LIMIT,
     ) -> None:
-        self._source = TextSource(file, block_bytes=block_bytes, unpacked_limit=unpacked_limit)
-        self.columns: ColumnMap = map_columns(self._source.header, mapping)
-        self._reader = RecordReader(self.columns, self._source.delimiter)
-        self._validator = SalesValidator(self._reader, identity_prefix)
-
-    @property
-    def bytes_read(self) -> int:
-        """Bytes of the (packed) file read so far, for progress against its size."""
-        return self._source.bytes_read
-
-    def blocks(self, start: Checkpoint | None = None) -> Iterator[SalesBlock]:
-        """The blocks in file order, from the start or the `next` of an earlier block; once per object."""
-        for block in self._source.blocks(start):
-            yield self._validator.validate(block, read_rows(block, self._reader))
+        super().__init__(
+            file,
+            SALES,
+            lambda reader: SalesValidator(reader, identity_prefix),
+            mapping=mapping,
+            block_bytes=block_bytes,
+            unpacked_limit=unpacked_limit,
+        )
 
 
 def read_sales(  # noqa: PLR0913 - one call with everything a caller may set

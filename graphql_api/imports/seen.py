@@ -1,6 +1,7 @@
 """What a running job has met but not written: how a repeat in a later block of the file is found."""
 
 import datetime as dt
+from collections.abc import Mapping, Sequence
 
 import asyncpg
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from graphql_api.imports.sales_block import Integers, SalesBlock, SalesLines
 
-# Line numbers are never negative; this one stands for the invoice itself.
+# Line numbers are never negative; this one stands for the invoice itself, and -2 for bottles.
 INVOICE = -1
 DAYS = 1_000_000
 EPOCH = dt.date(1970, 1, 1)
@@ -27,6 +28,15 @@ JOIN import_seen s ON s.import_id = $5 AND s.invoice_number = k.invoice_number A
 REMEMBER = """
 INSERT INTO import_seen (import_id, invoice_number, line_number, content)
 SELECT $1, f.* FROM unnest($2::text[], $3::int[], $4::bigint[]) AS f ON CONFLICT DO NOTHING
+"""
+FIND_STOCK = """
+SELECT invoice_number, content FROM import_seen
+WHERE import_id = $1 AND line_number = -2 AND invoice_number = ANY($2)
+"""
+ADD_STOCK = """
+INSERT INTO import_seen AS s (import_id, invoice_number, line_number, content)
+SELECT $1, f.name, -2, f.quantity FROM unnest($2::text[], $3::bigint[]) AS f (name, quantity)
+ON CONFLICT (import_id, invoice_number, line_number) DO UPDATE SET content = s.content + excluded.content
 """
 Columns = tuple[list[str], list[int], list[int]]
 
@@ -70,6 +80,18 @@ async def remember(connection: asyncpg.Connection, import_id: int, columns: Colu
     """Note what was seen; the first to say something stays."""
     if columns[0]:
         await connection.execute(REMEMBER, import_id, *columns)
+
+
+async def find_stock(connection: asyncpg.Connection, import_id: int, names: Sequence[str]) -> dict[str, int]:
+    """Bottles noted under these names."""
+    rows = await connection.fetch(FIND_STOCK, import_id, list(names))
+    return {row["invoice_number"]: row["content"] for row in rows}
+
+
+async def add_stock(connection: asyncpg.Connection, import_id: int, quantities: Mapping[str, int]) -> None:
+    """Note further bottles."""
+    if quantities:
+        await connection.execute(ADD_STOCK, import_id, list(quantities), list(quantities.values()))
 
 
 async def forget(connection: asyncpg.Connection, import_id: int) -> None:

@@ -1,6 +1,5 @@
 """From the text of a block to checked sales: what is wrong becomes rejects, all the rest becomes lines."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -10,20 +9,19 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from graphql_api.imports.amounts import Amounts, compute_amounts
-from graphql_api.imports.columns import Field
 from graphql_api.imports.content_hash import hash_columns, hash_places, hash_texts
 from graphql_api.imports.facts import group_places, group_products, group_rows, group_stores
+from graphql_api.imports.layout import Field
 from graphql_api.imports.line_identity import number_records, read_ids, split_ids
-from graphql_api.imports.parsed_column import ColumnParser, ParsedColumn
+from graphql_api.imports.parsed_column import ParsedColumn
 from graphql_api.imports.reader import TextRows
 from graphql_api.imports.record_reader import RecordReader
 from graphql_api.imports.rejects import Reject, RejectCode
+from graphql_api.imports.row_checker import Problems, RowChecker
 from graphql_api.imports.sales_block import Hashes, LineSource, SalesBlock, SalesLines
 from graphql_api.imports.source import RawBlock
-from graphql_api.imports.values import ValueProblem
 
 Rows = NDArray[np.int64]
-Problems = dict[int, dict[Field, ValueProblem]]
 
 
 @dataclass(frozen=True)
@@ -56,22 +54,18 @@ class SalesValidator:
         self._reader = reader
         self._header = reader.columns
         self._identity_prefix = identity_prefix
-        self._parser = ColumnParser()
+        self._checker = RowChecker(reader)
 
     def validate(self, block: RawBlock, text: TextRows) -> SalesBlock:
         """Everything the block says; every record ends as a line, a repeat or a reject."""
         rows, problems = self._check(block, text)
-        refused = [self._refuse(block, int(text.records[row]), found) for row, found in problems.items()]
+        refused = self._checker.refuse_all(block, text, problems)
         rows, repeated, conflicts = self._drop_repeats(block, rows)
         rejects = sorted([*text.rejects, *refused, *conflicts], key=lambda reject: reject.record)
         return self._build(block, rows, repeated, rejects)
 
     def _check(self, block: RawBlock, text: TextRows) -> tuple[CheckedRows, Problems]:
-        columns = self._parser.parse(text.frame)
-        problems: Problems = defaultdict(dict)
-        for field, column in columns.items():
-            for row in column.bad_rows().tolist():
-                problems[row][field] = column.problems[int(column.codes[row])]
+        columns, problems = self._checker.read(text)
         amounts = self._check_amounts(columns, problems)
         ids = self._read_ids(block, text, problems)
         rows = CheckedRows(text.records, ids, columns, amounts)
@@ -98,20 +92,6 @@ class SalesValidator:
         for row, problem in identity.problems.items():
             problems[row][Field.LINE_ID] = problem
         return identity.ids
-
-    def _refuse(self, block: RawBlock, index: int, problems: Mapping[Field, ValueProblem]) -> Reject:
-        """One reject for all that is wrong with a record, at the first bad column of the file."""
-        fields = [field.strip() for field in self._reader.fields(block, index)]
-        if fields == [*self._header.header]:
-            return self._reader.reject(block, index, RejectCode.REPEATED_HEADER, "Delete this line.")
-        first, *others = sorted(problems, key=lambda field: self._header.positions[field])
-        hint = problems[first].hint
-        if not any(fields):
-            hint = "The record is empty: delete this line."
-        elif others:
-            hint += f" Also check {', '.join(self._header.name_of(field) for field in others)}."
-        position = self._header.positions[first]
-        return self._reader.reject(block, index, problems[first].code, hint, position=position)
 
     def _drop_repeats(self, block: RawBlock, rows: CheckedRows) -> tuple[CheckedRows, int, list[Reject]]:
         """Keep the first row of every id; a later one must say the same."""

@@ -1,6 +1,8 @@
 """The ledger's statements. They run on a connection whose transaction the caller has opened and will end.
 
 Locks come first and in one order, stores before products, so that two postings never wait for each other in a circle.
+What every sale asks is a function of the database (migration 0006): its plan is made once for a connection, where the
+same statement would be planned anew each time, which took longer than running it.
 """
 
 import datetime as dt
@@ -17,26 +19,29 @@ INSERT INTO stock_level (store_id, product_id)
 SELECT DISTINCT k.store_id, k.product_id FROM unnest($1::bigint[], $2::bigint[]) AS k (store_id, product_id)
 ORDER BY 1, 2 ON CONFLICT DO NOTHING
 """
-LOCK_LEVELS = """
-SELECT l.store_id, l.product_id, l.on_hand, l.value
-FROM unnest($1::bigint[], $2::bigint[]) AS k (store_id, product_id)
-JOIN stock_level l ON l.store_id = k.store_id AND l.product_id = k.product_id
-ORDER BY l.store_id, l.product_id FOR NO KEY UPDATE OF l
-"""
+LOCK_LEVELS = "SELECT store_id, product_id, on_hand, value FROM lock_stock_levels($1, $2)"
 # Whoever holds the levels holds their lots. An expired lot is one whose day is past.
 OPEN_LOTS = """
+SELECT store_id, product_id, id, remaining, unit_cost, expires_on, received_on FROM open_stock_lots($1, $2, $3, $4)
+"""
+CERTAIN_LOTS = """
 SELECT l.store_id, l.product_id, l.id, l.remaining, l.unit_cost, l.expires_on, l.received_on
+FROM stock_lot l WHERE l.id = ANY($1::bigint[])
+"""
+NEWEST_COSTS = """
+SELECT k.store_id, k.product_id, l.unit_cost
 FROM unnest($1::bigint[], $2::bigint[]) AS k (store_id, product_id)
-JOIN stock_lot l ON l.store_id = k.store_id AND l.product_id = k.product_id
-WHERE l.remaining > 0 AND ($3::date IS NULL OR l.expires_on IS NULL OR l.expires_on >= $3)
-ORDER BY l.store_id, l.product_id, l.expires_on, l.received_on, l.id
+CROSS JOIN LATERAL (
+  SELECT o.unit_cost FROM stock_lot o WHERE o.store_id = k.store_id AND o.product_id = k.product_id
+  ORDER BY o.id DESC LIMIT 1
+) l
 """
 # What lines still have from which lots, the last taken first: that is what goes back first.
 LOTS_OF_LINES = """
 SELECT m.line_number, u.lot_id, -sum(u.quantity) AS held, l.unit_cost
 FROM stock_movement m JOIN lot_use u ON u.movement_id = m.id JOIN stock_lot l ON l.id = u.lot_id
 WHERE m.line_number = ANY($2::int[])
-  AND m.invoice_id IN (SELECT id FROM invoice WHERE id = $1 OR credit_of = $1)
+  AND m.invoice_id = ANY(ARRAY(SELECT id FROM invoice WHERE id = $1 OR credit_of = $1))
 GROUP BY m.line_number, u.lot_id, l.id
 HAVING sum(u.quantity) < 0
 ORDER BY m.line_number, max(m.id) DESC, l.expires_on DESC NULLS FIRST, l.received_on DESC, l.id DESC
@@ -65,34 +70,17 @@ WITH posted AS (
                           transfer_of, position)
   ORDER BY f.position
   RETURNING id
-), numbered AS (SELECT id, row_number() OVER (ORDER BY id) AS position FROM posted)
+), numbered AS (SELECT array_agg(id ORDER BY id) AS ids FROM posted)
 , used AS (
+  -- by place in an array: the planner takes every array for a short one, and would join a long one in loops
   INSERT INTO lot_use (movement_id, lot_id, quantity)
-  SELECT n.id, f.lot_id, f.quantity
-  FROM unnest($13::int[], $14::bigint[], $15::bigint[]) AS f (position, lot_id, quantity)
-  JOIN numbered n ON n.position = f.position
+  SELECT n.ids[f.position], f.lot_id, f.quantity
+  FROM numbered n, unnest($13::int[], $14::bigint[], $15::bigint[]) AS f (position, lot_id, quantity)
 )
-SELECT id FROM numbered ORDER BY position
+SELECT unnest(ids) AS id FROM numbered
 """
 # A level is low at its threshold. It has one open episode, which ends when it rises above.
-WATCH = """
-WITH state AS (
-  SELECT l.store_id, l.product_id, l.on_hand, coalesce(p.low_stock_threshold, s.low_stock_threshold) AS threshold,
-         p.is_active
-  FROM unnest($1::bigint[], $2::bigint[]) AS k (store_id, product_id)
-  JOIN stock_level l ON l.store_id = k.store_id AND l.product_id = k.product_id
-  JOIN product p ON p.id = l.product_id CROSS JOIN settings s
-), resolved AS (
-  UPDATE low_stock_episode e SET resolved_at = now() FROM state
-  WHERE e.store_id = state.store_id AND e.product_id = state.product_id AND e.resolved_at IS NULL
-    AND (state.on_hand > state.threshold OR NOT state.is_active)
-)
-INSERT INTO low_stock_episode (store_id, product_id, threshold, on_hand)
-SELECT store_id, product_id, threshold, on_hand FROM state WHERE on_hand <= threshold AND is_active
-ORDER BY store_id, product_id
-ON CONFLICT (store_id, product_id) WHERE resolved_at IS NULL DO NOTHING
-RETURNING id, store_id, product_id, on_hand, threshold
-"""
+WATCH = "SELECT id, store_id, product_id, on_hand, threshold FROM watch_stock_levels($1, $2)"
 
 
 def _columns(keys: Iterable[StockKey]) -> tuple[list[int], list[int]]:
@@ -119,21 +107,37 @@ async def lock_levels(
 
 
 async def open_lots(
-    connection: asyncpg.Connection, keys: Iterable[StockKey], *, usable_on: dt.date | None = None
+    connection: asyncpg.Connection, wanted: Mapping[StockKey, int], *, usable_on: dt.date | None = None
 ) -> dict[StockKey, list[Lot]]:
     """Lots with something in them, in the order in which they are used; the caller holds the levels.
 
     Args:
         connection: in a transaction.
-        keys: stores and products; each is in the answer.
+        wanted: bottles by store and product; each is in the answer, with lots for so many or with all it has.
         usable_on: leave out lots that have expired before this day.
     """
-    columns = _columns(keys)
-    lots: dict[StockKey, list[Lot]] = {key: [] for key in zip(*columns, strict=True)}
-    for row in await connection.fetch(OPEN_LOTS, *columns, usable_on):
-        lot = Lot(row["id"], row["remaining"], row["unit_cost"], row["received_on"], row["expires_on"])
-        lots[row["store_id"], row["product_id"]].append(lot)
+    stores, products = _columns(wanted)
+    lots: dict[StockKey, list[Lot]] = {key: [] for key in zip(stores, products, strict=True)}
+    quantities = [wanted[key] for key in lots]
+    for row in await connection.fetch(OPEN_LOTS, stores, products, quantities, usable_on):
+        lots[row["store_id"], row["product_id"]].append(_lot(row))
     return lots
+
+
+async def certain_lots(connection: asyncpg.Connection, ids: Sequence[int]) -> dict[tuple[StockKey, int], Lot]:
+    """These lots by store, product and id; the caller holds the levels."""
+    rows = await connection.fetch(CERTAIN_LOTS, list(ids))
+    return {((row["store_id"], row["product_id"]), row["id"]): _lot(row) for row in rows}
+
+
+def _lot(row: asyncpg.Record) -> Lot:
+    return Lot(row["id"], row["remaining"], row["unit_cost"], row["received_on"], row["expires_on"])
+
+
+async def newest_costs(connection: asyncpg.Connection, keys: Iterable[StockKey]) -> dict[StockKey, int]:
+    """Cents a bottle of the newest lot of each store and product that has ever had one."""
+    rows = await connection.fetch(NEWEST_COSTS, *_columns(keys))
+    return {(row["store_id"], row["product_id"]): row["unit_cost"] for row in rows}
 
 
 async def lots_of_lines(

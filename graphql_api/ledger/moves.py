@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -10,7 +10,7 @@ import asyncpg
 
 from graphql_api.database.stock import MovementCause
 from graphql_api.ledger.allocation import Lot, allocate
-from graphql_api.ledger.book import lock_levels, lots_of_lines, make_lots, open_lots, post
+from graphql_api.ledger.book import certain_lots, lock_levels, lots_of_lines, make_lots, open_lots, post
 from graphql_api.ledger.entries import (
     Demand,
     Entry,
@@ -40,21 +40,33 @@ async def take(
     Raises:
         Shortage: with everything that there is not enough of.
     """
-    keys = [demand.key for demand in demands]
-    await lock_levels(connection, keys)
-    lots = await open_lots(connection, keys, usable_on=usable_on)
-    _check_enough(demands, lots)
-    return await post(connection, [_taken(demand, lots[demand.key]) for demand in demands], entry)
+    held = await lock_levels(connection, [demand.key for demand in demands])
+    movements, _ = await _allocated(connection, demands, held, usable_on)
+    return await post(connection, movements, entry)
 
 
-def _check_enough(demands: Sequence[Demand], lots: Mapping[StockKey, Sequence[Lot]]) -> None:
-    requested: Counter[StockKey] = Counter()
+async def _allocated(
+    connection: asyncpg.Connection, demands: Sequence[Demand], held: Container[StockKey], usable_on: dt.date | None
+) -> tuple[list[Movement], dict[int, Lot]]:
+    """What takes the bottles, and the lots they come from by id.
+
+    Only what is held is looked at: a level that came into being since is nobody's to take from yet.
+    """
+    wanted: Counter[StockKey] = Counter()
     for demand in demands:
-        requested[demand.key] += demand.quantity
-    available = {key: sum(lot.remaining for lot in lots[key]) for key in requested}
+        wanted[demand.key] += demand.quantity
+    open_ = {key: quantity for key, quantity in wanted.items() if key in held}
+    lots = await open_lots(connection, open_, usable_on=usable_on)
+    _check_enough(wanted, lots)
+    movements = [_taken(demand, lots[demand.key]) for demand in demands]
+    return movements, {lot.id: lot for of_key in lots.values() for lot in of_key}
+
+
+def _check_enough(wanted: Mapping[StockKey, int], lots: Mapping[StockKey, Sequence[Lot]]) -> None:
+    available = {key: sum(lot.remaining for lot in lots.get(key, ())) for key in wanted}
     short = [
         Shortfall(*key, requested=quantity, available=available[key])
-        for key, quantity in requested.items()
+        for key, quantity in wanted.items()
         if quantity > available[key]
     ]
     if short:
@@ -106,27 +118,33 @@ async def take_lots(connection: asyncpg.Connection, demands: Sequence[LotDemand]
     Raises:
         Shortage: some of the lots have not so many left.
     """
-    keys = [demand.key for demand in demands]
-    await lock_levels(connection, keys)
-    lots = {lot.id: lot for held in (await open_lots(connection, keys)).values() for lot in held}
-    left = {demand.lot_id: lots[demand.lot_id].remaining if demand.lot_id in lots else 0 for demand in demands}
-    short = [
-        Shortfall(*demand.key, requested=demand.quantity, available=left[demand.lot_id])
-        for demand in demands
-        if demand.quantity > left[demand.lot_id]
-    ]
-    if short:
-        raise Shortage(short)
+    await lock_levels(connection, [demand.key for demand in demands])
+    lots = await certain_lots(connection, [demand.lot_id for demand in demands])
+    _check_lots(demands, lots)
     movements = [
         Movement(
             demand.key,
-            allocate([lots[demand.lot_id]], demand.quantity),
+            allocate([lots[demand.key, demand.lot_id]], demand.quantity),
             -1,
             purchase_line_id=demand.purchase_line_id,
         )
         for demand in demands
     ]
     return await post(connection, movements, entry)
+
+
+def _check_lots(demands: Sequence[LotDemand], lots: Mapping[tuple[StockKey, int], Lot]) -> None:
+    wanted: Counter[tuple[StockKey, int]] = Counter()
+    for demand in demands:
+        wanted[demand.key, demand.lot_id] += demand.quantity
+    left = {place: lots[place].remaining if place in lots else 0 for place in wanted}
+    short = [
+        Shortfall(*key, requested=quantity, available=left[key, lot_id])
+        for (key, lot_id), quantity in wanted.items()
+        if quantity > left[key, lot_id]
+    ]
+    if short:
+        raise Shortage(short)
 
 
 async def transfer(
@@ -142,9 +160,9 @@ async def transfer(
     keys = [demand.key for demand in demands]
     arrivals = [(to_store_id, demand.product_id) for demand in demands]
     # both sides at once, so that transfers in both directions keep to one order
-    await lock_levels(connection, [*keys, *arrivals], make=True)
-    lots = {lot.id: lot for held in (await open_lots(connection, keys)).values() for lot in held}
-    gone = await take(connection, demands, replace(entry, cause=MovementCause.TRANSFER_OUT))
+    held = await lock_levels(connection, [*keys, *arrivals], make=True)
+    leaving, lots = await _allocated(connection, demands, held, None)
+    gone = await post(connection, leaving, replace(entry, cause=MovementCause.TRANSFER_OUT))
     receipts = [
         Receipt(
             to_store_id,

@@ -17,6 +17,7 @@ class LineKey(StrEnum):
     STORE = "store_id"
     PRODUCT = "product_id"
     DATE = "date"
+    INVOICE = "invoice_id"
 
 
 class Dimension(StrEnum):
@@ -89,6 +90,8 @@ FILTER_KEYS: dict[str, LineKey] = {
     "sku": LineKey.PRODUCT,
     "productName": LineKey.PRODUCT,
     "date": LineKey.DATE,
+    "customer": LineKey.INVOICE,
+    "salesperson": LineKey.INVOICE,
 }
 
 

@@ -9,7 +9,10 @@ from graphql_api.database.category import CategoryRow
 from graphql_api.database.invoice import InvoiceLineRow, InvoiceRow
 from graphql_api.database.place import CountyRow, PlaceRow
 from graphql_api.database.product import ProductRow
+from graphql_api.database.settings import SettingsRow
+from graphql_api.database.stock import StockLevelRow, StockMovementRow
 from graphql_api.database.store import StoreRow
+from graphql_api.database.user import UserRow
 from graphql_api.database.vendor import VendorRow
 
 
@@ -23,5 +26,9 @@ INVOICES = _table_of(InvoiceRow)
 INVOICE_LINES = _table_of(InvoiceLineRow)
 PLACES = _table_of(PlaceRow)
 PRODUCTS = _table_of(ProductRow)
+SETTINGS = _table_of(SettingsRow)
+STOCK_LEVELS = _table_of(StockLevelRow)
+STOCK_MOVEMENTS = _table_of(StockMovementRow)
 STORES = _table_of(StoreRow)
+USERS = _table_of(UserRow)
 VENDORS = _table_of(VendorRow)

@@ -1,7 +1,7 @@
 """What a document may cost at most, measured before anything runs.
 
-Every field counts as one value; below a list it counts once for each row the list may hold. Each fragment is
-measured once however often it is spread, so measuring takes linear time.
+Every field counts as one value, a few as more; below a list it counts once for each row the list may hold. Each
+fragment is measured once however often it is spread, so measuring takes linear time.
 """
 
 from collections.abc import Mapping
@@ -33,9 +33,18 @@ from graphql_api.services.paging import DEFAULT_PAGE
 MAX_DEPTH = 20
 MAX_VALUES = 250_000
 MAX_LISTS = 60
-# Each of these may add up millions of rows, while the values it returns are few.
-REPORTS = frozenset({"salesReport", "facets", "overview"})
+# Each of these may add up millions of rows, while the values it returns are few; the check reads the whole ledger.
+REPORTS: Mapping[str, int] = {
+    "salesReport": 1,
+    "stockReport": 1,
+    "facets": 1,
+    "overview": 1,
+    "reorderSuggestions": 1,
+    "booksCheck": 10,
+}
 MAX_REPORTS = 10
+# Fields that take so much time that few fit into a request, and the values they count as: 25 printed invoices.
+WEIGHTS: Mapping[tuple[str, str], int] = {("InvoicePdf", "sha256"): MAX_VALUES // 25}
 # Rows of a list that takes no `first`: such lists (the zips of a city) are short by nature.
 PLAIN_LIST = 10
 # Rows counted for a `first` that is a variable, before its value is known.
@@ -176,13 +185,14 @@ class Measurement:
         rows = self._rows(node, definition) if definition and is_paged else PLAIN_LIST
         is_root = parent in self.roots
         lists = below.lists + (is_paged or is_root)
-        reports = below.reports + (is_root and node.name.value in REPORTS)
+        reports = below.reports + (REPORTS.get(node.name.value, 0) if is_root else 0)
         if is_list and is_paged:
             return Cost(below.depth + 1, 1 + rows * (below.values + below.per_row * PLAIN_LIST), 0, lists, reports)
         if is_list:
             # How many rows there are was decided by the `first` of the field above, if it has one.
             return Cost(below.depth + 1, 1, below.values + below.per_row * PLAIN_LIST, lists, reports)
-        return Cost(below.depth + 1, 1 + below.values + below.per_row * rows, 0, lists, reports)
+        own = WEIGHTS.get((parent.name, node.name.value), 1) if parent else 1
+        return Cost(below.depth + 1, own + below.values + below.per_row * rows, 0, lists, reports)
 
     def _definition(self, name: str, parent: GraphQLNamedType | None) -> GraphQLField | None:
         if name == "__schema":

@@ -1,28 +1,32 @@
 """What every resolver of one operation shares. On a socket each operation gets a context of its own."""
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import strawberry
 
 from graphql_api.database.engine import Database
 from graphql_api.database.user import Language
+from graphql_api.schema.idempotency import input_digest
 from graphql_api.schema.loaders import Loaders
 from graphql_api.schema.permissions import Policy
 from graphql_api.services.audit import Act, Aim, write_refusal
 from graphql_api.services.authentication import Authentication
 from graphql_api.services.errors import RateLimited, ServiceError
+from graphql_api.services.idempotency_seal import KeyedRequest
 from graphql_api.services.key import KeyRing
 from graphql_api.services.noticeboard import Noticeboard
 from graphql_api.services.password import Passwords
+from graphql_api.services.pdf.renderer import Renderer
 from graphql_api.services.policy import Unauthenticated, Viewer
 from graphql_api.services.storage import FileStorage
 from graphql_api.services.throttle import Caller, Throttle
 from graphql_api.services.throttle_rules import Rule
+from graphql_api.services.turns import Turns
 from graphql_api.services.unit_of_work import UnitOfWork, unit_of_work
 
 logger = logging.getLogger(__name__)
@@ -41,6 +45,7 @@ class Services:
         authentication: makes and reads access tokens; knows who is behind them.
         noticeboard: where this process hears that its memory is out of date.
         throttle: counts attempts.
+        documents: sets PDFs.
     """
 
     database: Database
@@ -51,6 +56,12 @@ class Services:
     authentication: Authentication
     noticeboard: Noticeboard
     throttle: Throttle
+    documents: Renderer
+
+    @cached_property
+    def turns(self) -> Turns:
+        """Who with an idempotency key may begin a transaction; the connections beyond the pool's are for the others."""
+        return Turns(self.database.pool_size)
 
 
 @dataclass(frozen=True)
@@ -79,13 +90,17 @@ class Context:
         origin: where the request comes from.
         viewer: who asks; None when nobody has signed in.
         sign_in_problem: why the request's access token was not taken, if it brought one.
+        idempotency_key: tells a repeated request from a new one; None when the client sent none.
     """
 
     services: Services
     origin: Origin
     viewer: Viewer | None = None
     sign_in_problem: Unauthenticated | None = None
+    idempotency_key: str | None = None
     _aim: Aim | None = field(default=None, init=False)
+    _arguments: Mapping[str, Any] = field(default_factory=dict, init=False)
+    _position: int = field(default=-1, init=False)
 
     @property
     def database(self) -> Database:
@@ -102,20 +117,30 @@ class Context:
         """Batches and remembers what this operation reads by id, as far as the viewer may see it."""
         return Loaders(self.database, self.viewer)
 
-    async def begin_mutation(self, aim: Aim) -> None:
+    async def begin_mutation(self, aim: Aim, arguments: Mapping[str, Any]) -> None:
         """Have a mutation see what those before it in the same document have changed: data, role and session.
 
         Args:
             aim: what it is about, for the audit record.
+            arguments: what it was given.
         """
         self.__dict__.pop("loaders", None)
-        is_first, self._aim = self._aim is None, aim
-        if is_first or self.viewer is None:
+        self._aim, self._arguments = aim, arguments
+        self._position += 1
+        if self._position == 0 or self.viewer is None:
             return
         try:
             self.viewer = await self.services.authentication.present_viewer(self.viewer)
         except Unauthenticated as problem:
             self.viewer, self.sign_in_problem = None, problem
+
+    async def keyed_request(self, mutation: str) -> KeyedRequest | None:
+        """What a repetition of the present mutation is known by; None when the client sent no idempotency key."""
+        if self.idempotency_key is None:
+            return None
+        scope = f"user:{self.viewer.user_id}" if self.viewer else "stranger"
+        digest = await input_digest(self._arguments)
+        return KeyedRequest(scope, self.idempotency_key, self._position, mutation, digest)
 
     def check(self, policy: Policy, field_name: str) -> None:
         """Return when the viewer may use the root field.

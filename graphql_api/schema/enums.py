@@ -7,6 +7,7 @@ from typing import TypeVar
 import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
+from graphql_api.database.notification import Severity
 from graphql_api.database.user import Language, Role
 from graphql_api.services.errors import ErrorCode
 
@@ -46,6 +47,16 @@ describe(
     {"EN": "English.", "AR": "Arabic."},
 )
 
+describe(
+    Severity,
+    "How urgent a notification is.",
+    {
+        "INFO": "Good to know.",
+        "WARNING": "Somebody should look at it soon, as at low stock.",
+        "ERROR": "Something is wrong and has to be put right.",
+    },
+)
+
 
 @strawberry.enum(description="Which end of an order comes first. Unknown values come last either way.")
 class Direction(Enum):
@@ -64,6 +75,7 @@ describe(
         "FORBIDDEN": "You are signed in, but may not do this.",
         "NOT_FOUND": "What you named does not exist or is not visible to you.",
         "CONFLICT": "The present state does not allow it: read again, then decide.",
+        "IDEMPOTENCY_KEY_REUSED": "The idempotency key was used before, for something else; take a new one.",
         "PAYLOAD_TOO_LARGE": "The upload is larger than this server takes.",
         "QUERY_TOO_COMPLEX": "The request asks for more than one answer may hold.",
         "RATE_LIMITED": "Too many attempts in a short time; wait for `retryAfter` seconds.",

@@ -1,13 +1,14 @@
 """Errors as clients see them: expected ones with a code, everything else hidden behind a request id."""
 
 import logging
+from functools import singledispatch
 
 import strawberry
 from graphql import GraphQLError
 
 from graphql_api.database.user import Language
 from graphql_api.schema.enums import ErrorCode
-from graphql_api.services.errors import RateLimited, ServiceError
+from graphql_api.services.errors import Problems, RateLimited, ServiceError
 from graphql_api.services.faults import as_service_error
 from graphql_api.services.translation import Sentence, translate
 
@@ -24,6 +25,7 @@ EXPECTED = frozenset(
         ErrorCode.FORBIDDEN,
         ErrorCode.NOT_FOUND,
         ErrorCode.CONFLICT,
+        ErrorCode.IDEMPOTENCY_KEY_REUSED,
         ErrorCode.PAYLOAD_TOO_LARGE,
     }
 )
@@ -51,9 +53,17 @@ def user_errors(error: ServiceError, language: Language = Language.EN) -> list[U
     Raises:
         ServiceError: `error` itself, when it concerns the whole request (limits, outages).
     """
+    if isinstance(error, Problems):
+        return [found for problem in error.problems for found in user_errors(problem, language)]
     if error.code not in EXPECTED:
         raise error
-    return [InputError(code=error.code, message=translate(error, language), path=["input", *error.path])]
+    return [as_user_error(error, language)]
+
+
+@singledispatch
+def as_user_error(error: ServiceError, language: Language) -> UserError:
+    """One failure as clients see it; `user_errors` registers those that have more to say."""
+    return InputError(code=error.code, message=translate(error, language), path=["input", *error.path])
 
 
 def parse_error(error: GraphQLError) -> GraphQLError:

@@ -15,6 +15,7 @@ from graphql_api.database.import_job import (
     ImportRejectRow,
     ImportStatus,
     RejectPolicy,
+    StockEffect,
 )
 from graphql_api.imports.rejects import FileProblemCode, RejectCode
 from graphql_api.schema.audit import audit_trail_field
@@ -24,26 +25,44 @@ from graphql_api.schema.filters import ALL_OF, ANY_OF, NONE_OF, IdFilter, String
 from graphql_api.schema.node import Node, global_id, key_of
 from graphql_api.schema.paging import After, Connection, FirstAlone, list_connection, list_field, page_request
 from graphql_api.schema.scalars import BigInt
+from graphql_api.schema.ticket import ticket_url
 from graphql_api.services import import_job
 from graphql_api.services.import_reject import rejects_of
 from graphql_api.services.listing import ListQuery
-from graphql_api.services.token import MAX_TICKET_MINUTES
 
 describe(
     ImportKind,
     "What a file holds.",
     {
         "SALES": "Invoice lines as sold: one row a line.",
-        "PRODUCTS": "Products: one row a product.",
-        "STORES": "Stores: one row a store.",
-        "PURCHASES": "Purchases as received: one row a line.",
-        "STOCK_COUNT": "Stock as counted: one row for each product of a store.",
+        "PRODUCTS": "Products: one row a product, known by its item number.",
+        "STORES": "Stores: one row a store, known by its number.",
+        "PURCHASES": "Purchases as received: one row a line, which becomes a lot of stock.",
+        "STOCK_COUNT": "Stock as counted: one row for each product of a store; the difference is posted, once.",
     },
 )
 describe(
     ImportMode,
-    "What happens to a row whose line id is known with other content.",
-    {"INSERT": "The row is rejected; the line stays as it was.", "UPSERT": "The row replaces the line."},
+    "What happens to a row that speaks of something known and says something else.",
+    {
+        "INSERT": "The row is rejected; what is known stays as it was.",
+        "UPSERT": (
+            "The row replaces the line of a SALES file, or changes the given columns of a product or store; an empty "
+            "cell changes nothing. PURCHASES and STOCK_COUNT files have no UPSERT."
+        ),
+    },
+)
+describe(
+    StockEffect,
+    "What the sold lines of a SALES file do to stock.",
+    {
+        "NONE": "Nothing: history that counts in reports; the cost of a line is the file's.",
+        "DEDUCT": (
+            "Each line takes its bottles, the first to expire and the oldest first, and its cost is what those had "
+            "cost. A line that the store has not enough bottles for is rejected as INSUFFICIENT_STOCK. Negative "
+            "quantities come back as stock at the file's cost."
+        ),
+    },
 )
 describe(
     RejectPolicy,
@@ -61,7 +80,9 @@ describe(
         "RUNNING": "Is being read and written.",
         "CANCELLING": "Was cancelled; what it wrote is being taken back.",
         "REVERTING": "Is being taken back.",
-        "COMPLETED": "Has ended well; single rows may have been rejected.",
+        "COMPLETED": (
+            "Has ended well; single rows may have been rejected. With a `failure` it was to be taken back and stays."
+        ),
         "REFUSED": "Nothing was imported, because a row was bad and `onError` is REJECT_ALL.",
         "FAILED": "The file as a whole could not be read, and nothing was imported; see `failure`.",
         "CANCELLED": "Was cancelled; nothing of it is left.",
@@ -72,15 +93,21 @@ describe(RejectCode, "Why a row was rejected.", {code.name: code.documentation f
 describe(FileProblemCode, "Why a file could not be read.", {code.name: code.documentation for code in FileProblemCode})
 
 
-@strawberry.type(description="Why the file as a whole could not be read. Nothing of it was imported.")
+@strawberry.type(
+    description="Why the file as a whole could not be read (nothing of it was imported), or why taking it back failed."
+)
 class ImportFailure:
-    """Why the file as a whole could not be read."""
+    """Why the file as a whole could not be read, or why taking it back failed."""
 
     code: FileProblemCode = strawberry.field(description="The machine-readable reason.")
     message: str = strawberry.field(description="What is wrong, in one sentence.")
     hint: str = strawberry.field(description="What to do about it.")
     line: int | None = strawberry.field(description="The physical line of the unpacked file, from 1, where it shows.")
     column: str | None = strawberry.field(description="The header of the column it is about.")
+    blockers: list[str] = strawberry.field(
+        default_factory=list,
+        description="What stands in the way of taking it back, such as invoices that sold its bottles; at most 100.",
+    )
 
 
 @strawberry.type(description="How many rows were rejected for one reason.")
@@ -135,7 +162,8 @@ class Import(Node):
 
     row: strawberry.Private[ImportJobRow]
     kind: ImportKind = strawberry.field(description="What the file holds.")
-    mode: ImportMode = strawberry.field(description="What happens to lines known with other content.")
+    mode: ImportMode = strawberry.field(description="What happens to rows that say something else than is known.")
+    stock_effect: StockEffect = strawberry.field(description="What sold lines do to stock; NONE for other kinds.")
     on_error: RejectPolicy = strawberry.field(description="What one bad row does to the others.")
     dry_run: bool = strawberry.field(description="True when the file is only looked at and nothing is changed.")
     status: ImportStatus = strawberry.field(description="Where it stands.")
@@ -160,6 +188,7 @@ class Import(Node):
             row=row,
             kind=row.kind,
             mode=row.mode,
+            stock_effect=row.stock_effect,
             on_error=row.on_error,
             dry_run=row.dry_run,
             status=row.status,
@@ -211,13 +240,7 @@ class Import(Node):
     )
     def rejects_url(self, info: Info) -> str | None:
         """Where to download the rejected rows."""
-        viewer = info.context.viewer
-        if not self.row.rows_rejected or viewer is None:
-            return None
-        path = f"/imports/{self.id}/rejects.csv"
-        tokens = info.context.services.authentication.tokens
-        ticket = tokens.issue_ticket(viewer, path, lifetime_minutes=MAX_TICKET_MINUTES)
-        return f"{path}?ticket={ticket.text}"
+        return ticket_url(info, f"/imports/{self.id}/rejects.csv") if self.row.rows_rejected else None
 
 
 @strawberry.input(description="Which imports; all given conditions must hold.")

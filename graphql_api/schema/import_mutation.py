@@ -5,7 +5,7 @@ from typing import Annotated
 
 import strawberry
 
-from graphql_api.database.import_job import ImportJobRow, ImportKind, ImportMode, RejectPolicy
+from graphql_api.database.import_job import ImportJobRow, ImportKind, ImportMode, RejectPolicy, StockEffect
 from graphql_api.schema.context import Info
 from graphql_api.schema.errors import UserError
 from graphql_api.schema.import_job import Import
@@ -33,10 +33,14 @@ class StartImportInput:
     file: Upload = strawberry.field(description="CSV in UTF-8, plain or packed with gzip or xz.")
     kind: ImportKind = strawberry.field(default=ImportKind.SALES, description="What the file holds.")
     mode: ImportMode = strawberry.field(
-        default=ImportMode.INSERT, description="What happens to rows whose line id is known with other content."
+        default=ImportMode.INSERT, description="What happens to rows that say something else than is known."
     )
     on_error: RejectPolicy = strawberry.field(
         default=RejectPolicy.REJECT_ROW, description="What one bad row does to the others."
+    )
+    stock_effect: StockEffect = strawberry.field(
+        default=StockEffect.NONE,
+        description="What sold lines do to stock; DEDUCT is for SALES files with mode INSERT alone.",
     )
     dry_run: bool = strawberry.field(default=False, description="Only tell what would happen; confirm it later.")
     mapping: list[ColumnMapping] = strawberry.field(
@@ -82,28 +86,38 @@ async def _change(info: Info, import_id: str, change: Change) -> ImportPayload:
 
 async def _start(info: Info, request: StartImportInput) -> ImportPayload:
     storage = info.context.storage
-    stored: list[StoredFile] = []
+    stored: StoredFile | None = None
+    has_job = False
 
     async def run(work: UnitOfWork) -> ImportPayload:
+        nonlocal stored, has_job
+        has_job = False
         mapping = import_job.validated_mapping((column.header, column.field) for column in request.mapping)
-        # nothing has been asked of the database yet, so no connection waits for the upload
-        limit = info.context.services.upload_limit
-        stored.append(await import_job.receive_file(storage, request.file.chunks(), limit=limit))
         wish = ImportRequest(
-            request.file.filename, request.kind, request.mode, request.on_error, request.dry_run, mapping
+            request.file.filename,
+            request.kind,
+            request.mode,
+            request.on_error,
+            request.dry_run,
+            mapping,
+            request.stock_effect,
         )
-        row = await import_job.start_import(work, stored[0], wish)
+        import_job.check_request(wish, info.context.viewer)
+        # a transaction that runs again finds the file stored
+        if stored is None:
+            # without an idempotency key nothing was asked of the database yet: no connection waits for the upload
+            limit = info.context.services.upload_limit
+            stored = await import_job.receive_file(storage, request.file.chunks(), limit=limit)
+        row = await import_job.start_import(work, stored, wish)
+        has_job = True
         return ImportPayload(import_=Import.from_row(row))
 
-    is_kept = False
     try:
-        payload = await attempt(info, _refused, run)
-        is_kept = payload.import_ is not None
-        return payload
+        return await attempt(info, _refused, run)
     finally:
-        # no job, no file
-        for file in [] if is_kept else stored:
-            await storage.delete(file.key)
+        # no job, no file; but a commit whose outcome nobody heard of may have made the job
+        if stored is not None and not has_job:
+            await storage.delete(stored.key)
 
 
 StartArgument = Annotated[StartImportInput, strawberry.argument(description="The file, and what to do with it.")]
@@ -116,8 +130,8 @@ class ImportMutation:
 
     @strawberry.mutation(
         description=(
-            "Take a file in and answer at once; a worker then reads it. Follow the job with `import(id)`. The same "
-            "file twice changes nothing."
+            "Take a file of sales, products, stores, purchases or counted stock in and answer at once; a worker then "
+            "reads it. Follow the job with `import(id)`. The same file twice changes nothing."
         )
     )
     async def start_import(self, info: Info, input: StartArgument) -> ImportPayload:  # noqa: A002 - the GraphQL name
@@ -136,8 +150,10 @@ class ImportMutation:
 
     @strawberry.mutation(
         description=(
-            "Take a completed import back: its lines go, what they replaced returns, and so do the stores, products "
-            "and places that it created and nothing else uses."
+            "Take a completed import back: what it wrote goes, what it changed returns, bottles go back to where they "
+            "were, and the stores, products and places that it created and nothing else uses are removed. All or "
+            "nothing: when something has been used or changed since, the import stays COMPLETED and "
+            "`failure.blockers` names it."
         )
     )
     async def revert_import(self, info: Info, input: ImportArgument) -> ImportPayload:  # noqa: A002 - as above

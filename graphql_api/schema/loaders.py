@@ -8,31 +8,44 @@ from strawberry.dataloader import DataLoader
 
 from graphql_api.database.audit import AuditEntryRow
 from graphql_api.database.category import CategoryRow
+from graphql_api.database.customer import CustomerRow
 from graphql_api.database.engine import Database
 from graphql_api.database.import_job import ImportJobRow
 from graphql_api.database.invitation import InvitationRow
 from graphql_api.database.invoice import InvoiceLineRow, InvoiceRow
+from graphql_api.database.low_stock import LowStockEpisodeRow
 from graphql_api.database.place import CountyRow, PlaceRow
 from graphql_api.database.product import ProductRow
+from graphql_api.database.purchase import PurchaseLineRow, PurchaseRow
 from graphql_api.database.settings import SettingsRow
+from graphql_api.database.stock import StockLevelRow, StockLotRow, StockMovementRow
 from graphql_api.database.store import StoreRow
 from graphql_api.database.user import UserRow
 from graphql_api.database.vendor import VendorRow
 from graphql_api.imports.rejects import RejectCode
+from graphql_api.ledger.entries import StockKey
 from graphql_api.services import (
     audit_log,
     category,
+    customer,
     import_job,
     import_reject,
     invitation,
     invoice,
+    low_stock_list,
+    notification,
     place,
     product,
+    purchase,
     settings,
+    stock,
+    stock_lot,
+    stock_movement,
     store,
     user,
     vendor,
 )
+from graphql_api.services.document_line import LinesWanted
 from graphql_api.services.paging import Page
 from graphql_api.services.policy import Viewer
 
@@ -120,14 +133,59 @@ class Loaders:
         return batched(self.database, partial(invoice.invoices_by_id, viewer=self.viewer))
 
     @cached_property
+    def customers(self) -> DataLoader[int, CustomerRow | None]:
+        """Customers by id."""
+        return batched(self.database, partial(customer.customers_by_id, viewer=self.viewer))
+
+    @cached_property
+    def customer_invoices(self) -> DataLoader[customer.InvoicesWanted, Page[InvoiceRow]]:
+        """A page of the invoices of a customer."""
+        return batched(self.database, partial(customer.invoices_by_customer, viewer=self.viewer))
+
+    @cached_property
+    def customer_invoice_counts(self) -> DataLoader[int, int]:
+        """How many invoices of a customer there are to see."""
+        return batched(self.database, partial(customer.invoice_counts, viewer=self.viewer))
+
+    @cached_property
     def invoice_totals(self) -> DataLoader[int, invoice.Totals]:
         """Sums over the lines of an invoice by its id."""
         return batched(self.database, partial(invoice.totals_by_invoice, viewer=self.viewer))
 
     @cached_property
-    def invoice_lines(self) -> DataLoader[invoice.LinesWanted, Page[InvoiceLineRow]]:
+    def credit_notes(self) -> DataLoader[int, list[InvoiceRow]]:
+        """Credit notes of an invoice by its id."""
+        return batched(self.database, partial(invoice.credits_by_invoice, viewer=self.viewer))
+
+    @cached_property
+    def invoice_lines(self) -> DataLoader[LinesWanted, Page[InvoiceLineRow]]:
         """A page of the lines of an invoice."""
         return batched(self.database, partial(invoice.lines_by_invoice, viewer=self.viewer))
+
+    @cached_property
+    def purchases(self) -> DataLoader[int, PurchaseRow | None]:
+        """Purchases by id."""
+        return batched(self.database, purchase.purchases_by_id)
+
+    @cached_property
+    def purchase_totals(self) -> DataLoader[int, purchase.Totals]:
+        """Sums over the lines of a purchase by its id."""
+        return batched(self.database, purchase.totals_by_purchase)
+
+    @cached_property
+    def purchase_lines(self) -> DataLoader[LinesWanted, Page[PurchaseLineRow]]:
+        """A page of the lines of a purchase."""
+        return batched(self.database, purchase.lines_by_purchase)
+
+    @cached_property
+    def purchase_lots(self) -> DataLoader[int, list[StockLotRow]]:
+        """The lots that a purchase line became by its id."""
+        return batched(self.database, purchase.lots_by_line)
+
+    @cached_property
+    def received_costs(self) -> DataLoader[int, int]:
+        """What has come of a purchase line, in cents, by its id."""
+        return batched(self.database, purchase.received_costs)
 
     @cached_property
     def audit_entries(self) -> DataLoader[int, AuditEntryRow | None]:
@@ -145,6 +203,51 @@ class Loaders:
         return batched(self.database, audit_log.trail_counts)
 
     @cached_property
+    def stock_levels(self) -> DataLoader[int, StockLevelRow | None]:
+        """Stock levels by id."""
+        return batched(self.database, stock.stock_levels_by_id)
+
+    @cached_property
+    def stock_lots(self) -> DataLoader[int, StockLotRow | None]:
+        """Lots by id."""
+        return batched(self.database, stock_lot.lots_by_id)
+
+    @cached_property
+    def stock_lots_of_level(self) -> DataLoader[stock_lot.LotsWanted, list[StockLotRow]]:
+        """What a level has left, in the order of use."""
+        return batched(self.database, stock_lot.lots_by_level)
+
+    @cached_property
+    def stock_movements(self) -> DataLoader[int, StockMovementRow | None]:
+        """Movements by id."""
+        return batched(self.database, stock_movement.movements_by_id)
+
+    @cached_property
+    def lot_uses(self) -> DataLoader[int, list[tuple[int, StockLotRow]]]:
+        """Bottles and lots of a movement by its id."""
+        return batched(self.database, stock_movement.uses_by_movement)
+
+    @cached_property
+    def purchases_of_lines(self) -> DataLoader[int, int | None]:
+        """The key of a purchase by that of its line."""
+        return batched(self.database, stock_movement.purchases_of_lines)
+
+    @cached_property
     def settings(self) -> DataLoader[int, SettingsRow | None]:
         """The company's settings, whose key is `SETTINGS_ID`."""
         return batched(self.database, settings.settings_by_id)
+
+    @cached_property
+    def low_stock(self) -> DataLoader[int, LowStockEpisodeRow | None]:
+        """Episodes of low stock by id."""
+        return batched(self.database, low_stock_list.episodes_by_id)
+
+    @cached_property
+    def on_hand(self) -> DataLoader[StockKey, int]:
+        """Bottles by store and product."""
+        return batched(self.database, low_stock_list.on_hand_by_key)
+
+    @cached_property
+    def notifications(self) -> DataLoader[int, notification.Notice | None]:
+        """Notifications in the viewer's list by id."""
+        return batched(self.database, partial(notification.notifications_by_id, viewer=self.viewer))

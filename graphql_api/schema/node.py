@@ -3,6 +3,7 @@
 import base64
 import binascii
 import re
+from collections.abc import Sequence
 
 import strawberry
 
@@ -10,6 +11,7 @@ from graphql_api.services.errors import BadInput
 
 ID_TEXT = re.compile(r"([A-Z][A-Za-z]*):(\d{1,18})", re.ASCII)
 MAX_ID_LENGTH = 100
+MAX_IDS = 100
 
 
 @strawberry.interface(description="An object that can be read again by its id with `node`.")
@@ -61,3 +63,24 @@ def key_of(value: str, type_name: str, argument: str = "id") -> int:
             needed=type_name,
         )
     return key
+
+
+def keys_of(values: Sequence[str], type_name: str, argument: str = "ids") -> list[int]:
+    """The keys in ids of this type, which were passed as `argument`.
+
+    Raises:
+        BadInput: there are none or more than 100, or one is no such id; with its place among them.
+    """
+    if not values:
+        raise BadInput("Name at least one id.", path=(argument,))
+    if len(values) > MAX_IDS:
+        raise BadInput(
+            "At most {limit} ids fit; these are {given}.", path=(argument,), limit=MAX_IDS, given=len(values)
+        )
+    keys = []
+    for position, value in enumerate(values):
+        try:
+            keys.append(key_of(value, type_name, str(position)))
+        except BadInput as error:
+            raise error.below(argument) from None
+    return keys

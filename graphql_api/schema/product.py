@@ -10,6 +10,7 @@ from graphql_api.database.product import ProductRow
 from graphql_api.schema.audit import audit_trail_field
 from graphql_api.schema.category import Category, load_category
 from graphql_api.schema.context import Info
+from graphql_api.schema.editing import version_field
 from graphql_api.schema.enums import Direction
 from graphql_api.schema.filters import (
     ALL_OF,
@@ -25,6 +26,7 @@ from graphql_api.schema.filters import (
 )
 from graphql_api.schema.node import Node, global_id, key_of
 from graphql_api.schema.paging import Connection, list_field
+from graphql_api.schema.product_image import ProductImage
 from graphql_api.schema.scalars import optional_cents
 from graphql_api.schema.user import User, load_user
 from graphql_api.schema.vendor import Vendor, load_vendor
@@ -44,12 +46,16 @@ class Product(Node):
     volume_ml: int | None = strawberry.field(description="Content of one bottle in millilitres.")
     unit_cost: Decimal | None = strawberry.field(description="What one bottle costs to buy.")
     unit_price: Decimal | None = strawberry.field(description="What one bottle sells for.")
+    low_stock_threshold: int | None = strawberry.field(
+        description="Bottles in a store from which on it counts as low there; null takes the company's threshold."
+    )
     is_active: bool = strawberry.field(description="Whether it is still sold.")
-    version: int = strawberry.field(description="Counts its changes; pass it as `expectedVersion` to change it.")
+    version: int = version_field()
     audit_trail = audit_trail_field()
     category_id: strawberry.Private[int | None]
     vendor_id: strawberry.Private[int | None]
     created_by_id: strawberry.Private[int | None]
+    image_key: strawberry.Private[str | None]
 
     @classmethod
     def from_row(cls, row: ProductRow) -> "Product":
@@ -63,11 +69,13 @@ class Product(Node):
             volume_ml=row.volume_ml,
             unit_cost=optional_cents(row.unit_cost),
             unit_price=optional_cents(row.unit_price),
+            low_stock_threshold=row.low_stock_threshold,
             is_active=row.is_active,
             version=row.version,
             category_id=row.category_id,
             vendor_id=row.vendor_id,
             created_by_id=row.created_by,
+            image_key=row.image_key,
         )
 
     @strawberry.field(description="What kind of product it is; null when unknown.")
@@ -79,6 +87,11 @@ class Product(Node):
     async def vendor(self, info: Info) -> Vendor | None:
         """Who makes or supplies it."""
         return await load_vendor(info, self.vendor_id)
+
+    @strawberry.field(description="Its picture; null when it has none.")
+    def image(self) -> ProductImage | None:
+        """Its picture."""
+        return ProductImage.named(self.image_key)
 
     @strawberry.field(
         description="Who created it; null when it came with an import. Only for those who may see accounts."
@@ -107,6 +120,7 @@ class ProductWhere:
     volume_ml: IntFilter | None = operator("Content of one bottle in millilitres.")
     unit_cost: MoneyFilter | None = operator("What one bottle costs to buy.")
     unit_price: MoneyFilter | None = operator("What one bottle sells for.")
+    has_image: BooleanFilter | None = operator("Whether it has a picture.")
     is_active: BooleanFilter | None = operator("Whether it is still sold.")
     mine: bool | None = operator("true: only products that you have created; false: only those of others.")
     and_: list["ProductWhere"] | None = operator(ALL_OF, name="and")

@@ -10,14 +10,20 @@ from strawberry.dataloader import DataLoader
 from graphql_api.schema.audit import AuditEntry
 from graphql_api.schema.category import Category
 from graphql_api.schema.context import Context, Info
+from graphql_api.schema.customer import Customer
 from graphql_api.schema.import_job import Import
 from graphql_api.schema.invitation import Invitation
 from graphql_api.schema.invoice import Invoice
 from graphql_api.schema.loaders import Loaders
+from graphql_api.schema.low_stock import LowStock
 from graphql_api.schema.node import Node, parse_global_id
+from graphql_api.schema.notification import Notification
 from graphql_api.schema.place import County
 from graphql_api.schema.product import Product
+from graphql_api.schema.purchase import Purchase
 from graphql_api.schema.settings import Settings
+from graphql_api.schema.stock import StockLevel, StockLot
+from graphql_api.schema.stock_movement import StockMovement
 from graphql_api.schema.store import Store
 from graphql_api.schema.user import User
 from graphql_api.schema.vendor import Vendor
@@ -50,11 +56,18 @@ SOURCES: Mapping[str, Source] = {
     "AuditEntry": Source(Action.READ_AUDIT, lambda loaders: loaders.audit_entries, AuditEntry.from_row),
     "Category": Source(Action.READ_CATALOGUE, lambda loaders: loaders.categories, Category.from_row),
     "County": Source(Action.READ_CATALOGUE, lambda loaders: loaders.counties, County.from_row),
+    "Customer": Source(Action.READ_CUSTOMERS, lambda loaders: loaders.customers, Customer.from_row),
     "Import": Source(Action.READ_IMPORTS, lambda loaders: loaders.imports, Import.from_row),
     "Invitation": Source(Action.MANAGE_USERS, lambda loaders: loaders.invitations, Invitation.from_row),
     "Invoice": Source(Action.READ_INVOICES, lambda loaders: loaders.invoices, Invoice.from_row),
+    "LowStock": Source(Action.READ_STOCK, lambda loaders: loaders.low_stock, LowStock.from_row),
+    "Notification": Source(Action.USE_ACCOUNT, lambda loaders: loaders.notifications, Notification.from_row),
     "Product": Source(Action.READ_CATALOGUE, lambda loaders: loaders.products, Product.from_row),
+    "Purchase": Source(Action.READ_PURCHASES, lambda loaders: loaders.purchases, Purchase.from_row),
     "Settings": Source(Action.READ_SETTINGS, lambda loaders: loaders.settings, Settings.from_row),
+    "StockLevel": Source(Action.READ_STOCK, lambda loaders: loaders.stock_levels, StockLevel.from_row),
+    "StockLot": Source(Action.READ_STOCK, lambda loaders: loaders.stock_lots, StockLot.from_row),
+    "StockMovement": Source(Action.READ_STOCK, lambda loaders: loaders.stock_movements, StockMovement.from_row),
     "Store": Source(Action.READ_CATALOGUE, lambda loaders: loaders.stores, Store.from_row),
     "User": Source(
         Action.MANAGE_USERS,

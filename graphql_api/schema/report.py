@@ -14,6 +14,7 @@ from graphql_api.schema.report_input import ComparePeriod, GroupKey, ReportOrder
 from graphql_api.schema.report_row import SalesChange, SalesMeasures, SalesReportRow
 from graphql_api.schema.sales_filter import Sales, SalesWhere
 from graphql_api.schema.scalars import BigInt, Cursor
+from graphql_api.schema.stock_measures import StockMeasures
 from graphql_api.services import facet, overview, report
 
 DEFAULT_ROWS = 50
@@ -28,7 +29,10 @@ class ReportMeta:
     source: ReportSource = strawberry.field(description="Where it came from.")
     exact: bool = strawberry.field(description="Always true: nothing is sampled or estimated.")
     rows_scanned: BigInt = strawberry.field(
-        description="How many invoice lines it adds up, those of the compared period included."
+        description=(
+            "How many invoice lines it adds up, those of the compared period included; "
+            "of stock how many levels, or movements when a day is asked for."
+        )
     )
     milliseconds: float = strawberry.field(description="Time it took to find and add up, in milliseconds.")
 
@@ -103,7 +107,7 @@ class Facet:
         return cls(value=str(found.value), number=number, label=found.label, count=BigInt(found.count))
 
 
-@strawberry.type(description="Sales at a glance.")
+@strawberry.type(description="Sales and stock at a glance.")
 class Overview:
     """Sales at a glance."""
 
@@ -115,6 +119,13 @@ class Overview:
     counties_selling: int = strawberry.field(description="Counties with a matching sale.")
     stores: int = strawberry.field(description="All active stores, whatever `where` says.")
     products: int = strawberry.field(description="All active products, whatever `where` says.")
+    sales_staff: int = strawberry.field(description="Active accounts of salespeople, whatever `where` says.")
+    stock: StockMeasures = strawberry.field(
+        description="All stock as it is now, whatever `where` says; `stockReport` has it by place and product."
+    )
+    low_stock_products: int = strawberry.field(
+        description="Active products of which a store has as little as the threshold or less, whatever `where` says."
+    )
 
     @classmethod
     def from_overview(cls, found: overview.SalesOverview) -> "Overview":
@@ -128,6 +139,9 @@ class Overview:
             counties_selling=found.counties_selling,
             stores=found.stores,
             products=found.products,
+            sales_staff=found.sales_staff,
+            stock=StockMeasures.from_sums(found.stock),
+            low_stock_products=found.low_stock_products,
         )
 
 
@@ -234,7 +248,7 @@ class ReportQuery:
         return [Facet.from_facet(value) for value in found]
 
     @strawberry.field(
-        description="Sales at a glance: totals, the days they span, and how many stores and products sold."
+        description="Sales and stock at a glance: totals, the days they span, and how many stores and products sold."
     )
     async def overview(self, info: Info, where: Sales = None) -> Overview:
         """Sales at a glance."""

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from decimal import Decimal
-from typing import Any, cast
+from typing import cast
 
 import strawberry
 from strawberry import UNSET
@@ -10,16 +10,12 @@ from strawberry import UNSET
 from graphql_api.reports import measures as numbers
 from graphql_api.reports.period import bucket_end, bucket_label
 from graphql_api.reports.question import SalesQuestion
-from graphql_api.schema.category import Category, load_category
 from graphql_api.schema.context import Info
 from graphql_api.schema.invoice import InvoiceLine
 from graphql_api.schema.paging import After, Connection, FirstAlone, connect, page_request
-from graphql_api.schema.place import City, County, load_county
-from graphql_api.schema.product import Product, load_product
-from graphql_api.schema.report_enums import Dimension, Measure, TimeBucket
+from graphql_api.schema.report_enums import Measure, TimeBucket
+from graphql_api.schema.report_group import ReportGroup, group_label, missing_keys
 from graphql_api.schema.scalars import BigInt, Cursor
-from graphql_api.schema.store import Store, load_store
-from graphql_api.schema.vendor import Vendor, load_vendor
 from graphql_api.services.report import ReportRow, report_lines
 
 
@@ -121,15 +117,9 @@ class TimeBucketValue:
         "lack, which `missing` then names."
     )
 )
-class SalesReportRow:
+class SalesReportRow(ReportGroup):
     """One group of sales."""
 
-    label: str = strawberry.field(
-        description='The names of the group in the order of `groupBy`, as in "POLK · 2019-04" or "(no county)".'
-    )
-    missing: list[Dimension] = strawberry.field(
-        description="Keys the lines of this group have no value for, such as COUNTY for places without a county."
-    )
     measures: SalesMeasures = strawberry.field(description="What the group adds up to.")
     before: SalesMeasures | None = strawberry.field(
         description="The same in the period of `compareTo`; null without it."
@@ -138,7 +128,6 @@ class SalesReportRow:
     share: Decimal | None = strawberry.field(
         description="Its part of the grand total's revenue, to four places: 0.2500 is a quarter. Null when that is 0."
     )
-    cursor: Cursor = strawberry.field(description="Its place in the report, for `after`.")
     bucket: TimeBucketValue | None = strawberry.field(description="The stretch of time, when `groupBy` has one.")
     row: strawberry.Private[ReportRow]
     question: strawberry.Private[SalesQuestion]
@@ -146,64 +135,20 @@ class SalesReportRow:
     @classmethod
     def from_row(cls, row: ReportRow, question: SalesQuestion) -> "SalesReportRow":
         """The row as clients see it."""
-        groups = list(zip(question.group_by, row.values, strict=True))
-        missing = [group for group, value in groups if value is None and isinstance(group, Dimension)]
+        groups = dict(zip(question.group_by, row.values, strict=True))
         return cls(
-            label=_label(row, question),
-            missing=missing,
+            label=group_label(question.group_by, row.names),
+            missing=missing_keys(groups),
             measures=SalesMeasures.from_sums(row.measures),
             before=SalesMeasures.from_sums(row.before) if row.before else None,
             change=SalesChange.between(row.measures, row.before),
             share=row.share,
             cursor=Cursor(row.cursor),
             bucket=_bucket(row, question),
+            groups=groups,
             row=row,
             question=question,
         )
-
-    def _value(self, dimension: Dimension) -> Any:
-        """The group's value, None when the report does not group by it or the lines lack it."""
-        groups = dict(zip(self.question.group_by, self.row.values, strict=True))
-        return groups.get(dimension)
-
-    @strawberry.field(description="The city.")
-    def city(self) -> City | None:
-        """The city."""
-        name = self._value(Dimension.CITY)
-        return None if name is None else City(name=name)
-
-    @strawberry.field(description="The zip.")
-    def zip(self) -> str | None:
-        """The zip."""
-        zip_code: str | None = self._value(Dimension.ZIP)
-        return zip_code
-
-    @strawberry.field(description="The county.")
-    async def county(self, info: Info) -> County | None:
-        """The county."""
-        return await load_county(info, self._value(Dimension.COUNTY))
-
-    @strawberry.field(description="The store.")
-    async def store(self, info: Info) -> Store | None:
-        """The store."""
-        key = self._value(Dimension.STORE)
-        return None if key is None else await load_store(info, key)
-
-    @strawberry.field(description="The product.")
-    async def product(self, info: Info) -> Product | None:
-        """The product."""
-        key = self._value(Dimension.PRODUCT)
-        return None if key is None else await load_product(info, key)
-
-    @strawberry.field(description="The category.")
-    async def category(self, info: Info) -> Category | None:
-        """The category."""
-        return await load_category(info, self._value(Dimension.CATEGORY))
-
-    @strawberry.field(description="The vendor.")
-    async def vendor(self, info: Info) -> Vendor | None:
-        """The vendor."""
-        return await load_vendor(info, self._value(Dimension.VENDOR))
 
     @strawberry.field(description="The invoice lines that `measures` adds up, the latest first. One statement a row.")
     async def lines(self, info: Info, first: FirstAlone = UNSET, after: After = UNSET) -> Connection[InvoiceLine]:
@@ -222,14 +167,3 @@ def _bucket(row: ReportRow, question: SalesQuestion) -> TimeBucketValue | None:
         if isinstance(group, TimeBucket) and isinstance(value, dt.date):
             return TimeBucketValue(start=value, end=bucket_end(value, group), label=bucket_label(value, group))
     return None
-
-
-def _label(row: ReportRow, question: SalesQuestion) -> str:
-    named = zip(question.group_by, row.names, strict=True)
-    return " · ".join(_name(group, name) for group, name in named) or "Total"
-
-
-def _name(group: Dimension | TimeBucket, name: str | dt.date | None) -> str:
-    if isinstance(group, TimeBucket) and isinstance(name, dt.date):
-        return bucket_label(name, group)
-    return f"(no {group.lower()})" if name is None else str(name)

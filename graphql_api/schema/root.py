@@ -9,27 +9,44 @@ from strawberry.types import ExecutionContext
 
 from graphql_api.schema.account import AccountMutation
 from graphql_api.schema.audit import AuditQuery
-from graphql_api.schema.category import CategoryQuery
+from graphql_api.schema.books import BooksQuery
+from graphql_api.schema.category import CategoryMutation, CategoryQuery
 from graphql_api.schema.context import Context, Origin
+from graphql_api.schema.customer import CustomerQuery
+from graphql_api.schema.customer_mutation import CustomerMutation
 from graphql_api.schema.documents import Preparation, document_cache
 from graphql_api.schema.errors import InputError, present_error
 from graphql_api.schema.import_job import ImportQuery
 from graphql_api.schema.import_mutation import ImportMutation
 from graphql_api.schema.invitation import InvitationMutation, InvitationQuery
 from graphql_api.schema.invoice import InvoiceQuery
+from graphql_api.schema.invoice_mutation import InvoiceMutation
+from graphql_api.schema.low_stock import LowStockMutation, LowStockQuery
+from graphql_api.schema.notification import NotificationQuery
+from graphql_api.schema.notification_mutation import NotificationMutation
 from graphql_api.schema.permissions import Policy, guard
 from graphql_api.schema.place import PlaceQuery
 from graphql_api.schema.product import ProductQuery
 from graphql_api.schema.product_mutation import ProductMutation
+from graphql_api.schema.purchase import PurchaseQuery
+from graphql_api.schema.purchase_blocked import PurchaseBlocked
+from graphql_api.schema.purchase_mutation import PurchaseMutation
 from graphql_api.schema.refetch import NodeQuery
+from graphql_api.schema.reorder import ReorderMutation, ReorderQuery
 from graphql_api.schema.report import ReportQuery
 from graphql_api.schema.scalars import SCALARS
 from graphql_api.schema.session import SessionMutation, SessionQuery
 from graphql_api.schema.settings import SettingsMutation, SettingsQuery
+from graphql_api.schema.stock import StockQuery
+from graphql_api.schema.stock_movement import StockMovementQuery
+from graphql_api.schema.stock_mutation import StockMutation
+from graphql_api.schema.stock_report import StockReportQuery
 from graphql_api.schema.store import StoreQuery
+from graphql_api.schema.store_mutation import StoreMutation
 from graphql_api.schema.upload import UPLOAD_SCALAR, Upload
 from graphql_api.schema.user import UserMutation, UserQuery
-from graphql_api.schema.vendor import VendorQuery
+from graphql_api.schema.user_errors import ShortStock
+from graphql_api.schema.vendor import VendorMutation, VendorQuery
 from graphql_api.schema.viewer import ViewerQuery
 
 
@@ -45,11 +62,20 @@ class Query(
     VendorQuery,
     CategoryQuery,
     ProductQuery,
+    CustomerQuery,
     InvoiceQuery,
     ReportQuery,
+    StockQuery,
+    StockMovementQuery,
+    PurchaseQuery,
+    ReorderQuery,
+    StockReportQuery,
+    BooksQuery,
     ImportQuery,
     AuditQuery,
     SettingsQuery,
+    LowStockQuery,
+    NotificationQuery,
 ):
     """Everything that can be read."""
 
@@ -62,7 +88,17 @@ class Mutation(
     InvitationMutation,
     ImportMutation,
     ProductMutation,
+    StockMutation,
+    PurchaseMutation,
+    ReorderMutation,
+    InvoiceMutation,
+    CustomerMutation,
+    StoreMutation,
+    VendorMutation,
+    CategoryMutation,
     SettingsMutation,
+    LowStockMutation,
+    NotificationMutation,
 ):
     """Everything that can be changed."""
 
@@ -85,7 +121,12 @@ class ApiSchema(strawberry.Schema):
 
 def build_schema(policy: Policy | None = None) -> ApiSchema:
     """The schema this server offers; `policy` is that of the house unless a test wants another."""
-    return ApiSchema(query=Query, mutation=Mutation, types=[InputError], policy=policy or Policy())
+    return ApiSchema(
+        query=Query,
+        mutation=Mutation,
+        types=[InputError, ShortStock, PurchaseBlocked],
+        policy=policy or Policy(),
+    )
 
 
 def print_sdl() -> str:

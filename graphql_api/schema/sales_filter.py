@@ -9,8 +9,10 @@ from graphql_api.schema.filters import (
     ANY_OF,
     NONE_OF,
     DateFilter,
+    IdFilter,
     IntFilter,
     StringFilter,
+    id_filter,
     operator,
 )
 from graphql_api.schema.store import NearFilter
@@ -41,6 +43,8 @@ class SalesWhere:
     vendor_name: StringFilter | None = operator("The name of the product's vendor.")
     sku: StringFilter | None = operator("The item number of the product.")
     product_name: StringFilter | None = operator("The name of the product.")
+    customer: IdFilter | None = id_filter("Customer", "Whom the invoice was written for, by id.")
+    salesperson: IdFilter | None = id_filter("User", "Whose account has written the invoice, by id.")
     and_: list["SalesWhere"] | None = operator(ALL_OF, name="and")
     or_: list["SalesWhere"] | None = operator(ANY_OF, name="or")
     not_: "SalesWhere | None" = operator(NONE_OF, name="not")

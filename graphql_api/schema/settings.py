@@ -23,6 +23,7 @@ TAX_NUMBER = "The number the tax office knows the company by, at most 50 charact
 CURRENCY = 'What all amounts are in: an ISO 4217 code of a currency with two digits, such as "USD".'
 TAX_RATE = 'Tax on sales in percent, 0 to 100 with at most three digits after the point, such as "6.5".'
 THRESHOLD = "Bottles in stock from which on a product without a threshold of its own counts as low, 0 to 1,000,000."
+SELLS_EXPIRED = "Whether bottles whose lot has expired may be sold; otherwise they count as if they were not there."
 ACCESS_MINUTES = "How long access tokens last, 1 to 15 minutes. Those already given keep their time."
 REFRESH_DAYS = "How long a session lasts without being used, 1 to 90 days, from the next sign-in or refresh on."
 
@@ -37,6 +38,7 @@ class Settings(Node):
     currency: str = strawberry.field(description=CURRENCY)
     tax_rate: Decimal = strawberry.field(description=TAX_RATE)
     low_stock_threshold: int = strawberry.field(description=THRESHOLD)
+    sells_expired: bool = strawberry.field(description=SELLS_EXPIRED)
     access_token_minutes: int = strawberry.field(description=ACCESS_MINUTES)
     refresh_token_days: int = strawberry.field(description=REFRESH_DAYS)
     version: int = strawberry.field(description="Grows with each change; `updateSettings` asks for it.")
@@ -67,6 +69,7 @@ class UpdateSettingsInput:
     currency: str | None = strawberry.field(default=UNSET, description=CURRENCY)
     tax_rate: Decimal | None = strawberry.field(default=UNSET, description=TAX_RATE)
     low_stock_threshold: int | None = strawberry.field(default=UNSET, description=THRESHOLD)
+    sells_expired: bool | None = strawberry.field(default=UNSET, description=SELLS_EXPIRED)
     access_token_minutes: int | None = strawberry.field(default=UNSET, description=ACCESS_MINUTES)
     refresh_token_days: int | None = strawberry.field(default=UNSET, description=REFRESH_DAYS)
 

@@ -7,7 +7,9 @@ from typing import Annotated
 import strawberry
 
 from graphql_api.database.store import StoreRow
+from graphql_api.schema.audit import audit_trail_field
 from graphql_api.schema.context import Info
+from graphql_api.schema.editing import version_field
 from graphql_api.schema.enums import Direction
 from graphql_api.schema.filters import (
     ALL_OF,
@@ -37,6 +39,8 @@ class Store(Node):
     latitude: Decimal | None = strawberry.field(description="Degrees north, six digits; WGS 84.")
     longitude: Decimal | None = strawberry.field(description="Degrees east, six digits; WGS 84.")
     is_active: bool = strawberry.field(description="Whether it still sells.")
+    version: int = version_field()
+    audit_trail = audit_trail_field()
     place_id: strawberry.Private[int]
 
     @classmethod
@@ -50,6 +54,7 @@ class Store(Node):
             latitude=row.latitude,
             longitude=row.longitude,
             is_active=row.is_active,
+            version=row.version,
             place_id=row.place_id,
         )
 

@@ -7,13 +7,14 @@ import strawberry
 from graphql_api.database.user import Role
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.enums import describe
+from graphql_api.schema.invoice import Invoice
 from graphql_api.schema.product import Product
 from graphql_api.schema.refetch import find_node
 from graphql_api.schema.user import User, load_user
 from graphql_api.services.errors import BadInput, NotFound, ServiceError
 from graphql_api.services.policy import OWN_ROWS, PUBLIC, Action, Forbidden, Unauthenticated, require
 from graphql_api.services.translation import translate
-from graphql_api.services.visibility import check_may_edit_product
+from graphql_api.services.visibility import check_may_edit_invoice, check_may_edit_product
 
 
 def _described(action: Action) -> str:
@@ -94,6 +95,10 @@ async def _check(context: Context, action: Action, on: str | None) -> None:
         if not isinstance(node, Product):
             raise BadInput("Pass the id of a product.", path=("on",))
         check_may_edit_product(context.viewer, node.created_by_id)
+    if action is Action.WRITE_INVOICES:
+        if not isinstance(node, Invoice):
+            raise BadInput("Pass the id of an invoice.", path=("on",))
+        check_may_edit_invoice(context.viewer, node.created_by_id)
 
 
 def _reason(error: ServiceError, context: Context) -> str:

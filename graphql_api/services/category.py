@@ -1,29 +1,21 @@
 """Categories: what kind of product it is."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
 from graphql_api.database.category import CategoryRow
-from graphql_api.services.filters import FilterField, column_filter
-from graphql_api.services.listing import Listing, Sort
-from graphql_api.services.place import named_or_numbered
+from graphql_api.services.errors import Conflict, NotFound
+from graphql_api.services.named import named_listing, named_noun
 from graphql_api.services.reading import rows_by_id
 
-FIELDS: Mapping[str, FilterField] = {
-    "id": column_filter(col(CategoryRow.id)),
-    "number": column_filter(col(CategoryRow.number)),
-    "name": column_filter(col(CategoryRow.name)),
-}
-CATEGORIES: Listing[CategoryRow] = Listing(
-    statement=select(CategoryRow),
-    key=col(CategoryRow.id),
-    fields=FIELDS,
-    sorts={"NAME": col(CategoryRow.name), "NUMBER": col(CategoryRow.number)},
-    default=[Sort("NAME")],
-    search=lambda text: named_or_numbered(col(CategoryRow.name), col(CategoryRow.number), text),
+CATEGORIES = named_listing(CategoryRow)
+CATEGORY = named_noun(
+    "Category",
+    CategoryRow,
+    unknown=NotFound("There is no category with this id.", path=("id",)),
+    numbered=Conflict("Another category has this number.", path=("number",)),
+    unnumbered=Conflict("There is a category of this name without a number. Give this one a number.", path=("name",)),
 )
 
 

@@ -14,6 +14,7 @@ class ErrorCode(StrEnum):
     FORBIDDEN = "FORBIDDEN"
     NOT_FOUND = "NOT_FOUND"
     CONFLICT = "CONFLICT"
+    IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED"
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX"
     RATE_LIMITED = "RATE_LIMITED"
@@ -97,6 +98,24 @@ class InsufficientStock(Conflict):
     ) -> None:
         super().__init__(template, path=path, shortages=shortages, **values)
         self.shortages = tuple(shortages)
+
+
+class Problems(ServiceError):  # noqa: N818 - as above
+    """Several failures at once, each with its path; the code is that of the first.
+
+    Args:
+        problems: at least one.
+    """
+
+    def __init__(self, problems: Sequence[ServiceError]) -> None:
+        first = problems[0]
+        super().__init__(first.template, path=first.path, **first.values)
+        self.code = first.code
+        self.problems = tuple(problems)
+
+    def below(self, *path: str) -> Self:
+        """The same failures, seen from further up."""
+        return type(self)([problem.below(*path) for problem in self.problems])
 
 
 class TooLarge(ServiceError):  # noqa: N818 - as above

@@ -22,7 +22,9 @@ class ServiceUnavailable(ServiceError):  # noqa: N818 - named as its code
 
 
 TIMEOUTS = (TimeoutError, asyncpg.QueryCanceledError)
-RACES = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+# Whoever loses one of these has left no trace and may run again at once.
+LOST_RACES = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+RACES = (*LOST_RACES, asyncpg.LockNotAvailableError)
 OUTAGES = (
     exc.TimeoutError,
     asyncpg.PostgresConnectionError,
@@ -47,6 +49,17 @@ def as_service_error(error: BaseException) -> ServiceError | None:
     if any(isinstance(cause, TIMEOUTS) for cause in causes):
         return OperationTimeout("The answer took too long. Ask for less: a shorter period or a narrower filter.")
     return None
+
+
+def is_lost_race(error: BaseException) -> bool:
+    """Whether the database has undone a transaction because of another one: a deadlock or a serialization failure.
+
+    A failure that a service has put into words of its own is that service's decision, and no lost race.
+    """
+    causes = list(_causes(error))
+    return any(isinstance(cause, LOST_RACES) for cause in causes) and not any(
+        isinstance(cause, ServiceError) for cause in causes
+    )
 
 
 def _is_disconnect(error: BaseException) -> bool:

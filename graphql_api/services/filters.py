@@ -177,3 +177,18 @@ def _items(value: Sequence[Where], fields: Mapping[str, FilterField], depth: int
         except (BadInput, TooComplex) as error:
             raise error.below(str(position)) from None
     return conditions
+
+
+def presence_filter(column: Column, *, is_absent: bool = False) -> FilterField:
+    """A yes or no that is kept as a value or NULL: yes when there is one, or with `is_absent` when there is none."""
+
+    def matches(operators: Operators) -> ColumnElement[bool]:
+        return and_(true(), *(_presence(column, name, value, is_absent) for name, value in operators.items()))
+
+    return matches
+
+
+def _presence(column: Column, name: str, value: Any, is_absent: bool) -> ColumnElement[bool]:  # noqa: FBT001 - as `_is_null`
+    if name != "eq" or value is None:
+        raise BadInput("This filter takes `eq`, true or false.", path=(name,))
+    return _is_null(column, value is is_absent)

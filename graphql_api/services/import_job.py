@@ -16,10 +16,14 @@ from graphql_api.database.import_job import (
     ImportMode,
     ImportStatus,
     RejectPolicy,
+    StockEffect,
 )
+from graphql_api.database.user import UserRow
+from graphql_api.imports.kinds import KINDS
 from graphql_api.services.errors import BadInput, Conflict, NotFound
 from graphql_api.services.filters import FilterField, column_filter, escape_like
 from graphql_api.services.listing import Listing, Sort
+from graphql_api.services.policy import OWN_ROWS, Action, Forbidden, Viewer
 from graphql_api.services.reading import rows_by_id
 from graphql_api.services.storage import FileStorage, StoredFile
 from graphql_api.services.translation import Sentence
@@ -64,6 +68,7 @@ class ImportRequest:
     on_error: RejectPolicy = RejectPolicy.REJECT_ROW
     dry_run: bool = False
     mapping: dict[str, str] = field(default_factory=dict)
+    stock_effect: StockEffect = StockEffect.NONE
 
 
 @dataclass(frozen=True)
@@ -81,7 +86,14 @@ async def receive_file(storage: FileStorage, chunks: AsyncIterable[bytes], *, li
 
 
 async def start_import(work: UnitOfWork, file: StoredFile, request: ImportRequest) -> ImportJobRow:
-    """Create a job for a stored file; a worker takes it up when the transaction has committed."""
+    """Create a job for a stored file; a worker takes it up when the transaction has committed.
+
+    Raises:
+        BadInput: what is asked for does not go together.
+        Forbidden: whoever asks may not change what the file may hold.
+    """
+    check_request(request, work.act.actor if work.act else None)
+    actor = select(col(UserRow.id)).where(col(UserRow.id) == work.actor_id)
     job = ImportJobRow(
         kind=request.kind,
         mode=request.mode,
@@ -92,6 +104,8 @@ async def start_import(work: UnitOfWork, file: StoredFile, request: ImportReques
         file_size=file.size,
         sha256=file.sha256,
         storage_key=file.key,
+        stock_effect=request.stock_effect,
+        created_by=await work.session.scalar(actor) if work.actor_id else None,
     )
     work.session.add(job)
     await work.session.flush()
@@ -100,9 +114,36 @@ async def start_import(work: UnitOfWork, file: StoredFile, request: ImportReques
     return job
 
 
+def check_request(request: ImportRequest, actor: Viewer | None) -> None:
+    """Return when an import of this kind can be done in this way by `actor`; None is the operator.
+
+    Raises:
+        BadInput: what is asked for does not go together.
+        Forbidden: whoever asks may not change what the file may hold.
+    """
+    replaces = request.mode is ImportMode.UPSERT
+    if replaces and not KINDS[request.kind].can_replace:
+        raise BadInput(
+            "What {kind} files bring is not replaced. Import with INSERT; to correct one, revert it and load it again.",
+            path=("mode",),
+            kind=request.kind.value,
+        )
+    if request.stock_effect is StockEffect.DEDUCT:
+        if request.kind is not ImportKind.SALES:
+            raise BadInput("Only SALES files can take bottles from stock.", path=("stockEffect",))
+        if replaces:
+            raise BadInput(
+                "Lines that take bottles from stock cannot be replaced. Import with INSERT.", path=("stockEffect",)
+            )
+    if replaces and request.kind is ImportKind.PRODUCTS and actor and (Action.EDIT_PRODUCT, actor.role) in OWN_ROWS:
+        raise Forbidden(
+            "You may edit only products that you created. Import with INSERT, or ask an administrator.", path=("mode",)
+        )
+
+
 def _facts(job: ImportJobRow) -> dict[str, object]:
     """What the audit record keeps of a job."""
-    names = ("status", "kind", "mode", "on_error", "dry_run", "file_name", "file_size", "sha256")
+    names = ("status", "kind", "mode", "on_error", "stock_effect", "dry_run", "file_name", "file_size", "sha256")
     return {name: getattr(job, name) for name in names}
 
 
@@ -140,7 +181,15 @@ async def confirm_import(work: UnitOfWork, import_id: int) -> ImportJobRow:
         raise Conflict(
             "Only a completed dry run can be confirmed; this import is {status}.", path=("id",), status=_described(job)
         )
-    request = ImportRequest(job.file_name, job.kind, job.mode, job.on_error, dry_run=False, mapping=dict(job.mapping))
+    request = ImportRequest(
+        job.file_name,
+        job.kind,
+        job.mode,
+        job.on_error,
+        dry_run=False,
+        mapping=dict(job.mapping),
+        stock_effect=job.stock_effect,
+    )
     return await start_import(work, StoredFile(job.storage_key, job.file_size, job.sha256), request)
 
 

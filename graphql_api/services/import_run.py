@@ -2,29 +2,29 @@
 
 import asyncio
 import json
-import logging
-import uuid
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import sha256
 from typing import BinaryIO
 
 import asyncpg
 from sqlalchemy import text
 
 from graphql_api.database.engine import Database
-from graphql_api.database.import_job import ImportMode, ImportStatus, RejectPolicy
-from graphql_api.imports.loader import LoadOptions
+from graphql_api.database.import_job import ImportKind, ImportMode, ImportStatus, RejectPolicy, StockEffect
+from graphql_api.imports.kinds import KINDS
+from graphql_api.imports.load import LoadOptions
 from graphql_api.imports.rejects import FileProblem, FileProblemCode
-from graphql_api.imports.run import ImportFile, Stopped, complete, finish, load_file, take_back
+from graphql_api.imports.run import ImportFile, Stopped, complete, load_file
 from graphql_api.imports.source import Checkpoint
+from graphql_api.services.import_ending import fail, give_up, take_back_or_keep
 from graphql_api.services.import_job import IMPORT_JOB
+from graphql_api.services.import_low_stock import tell_of_low_stock
 from graphql_api.services.storage import FileStorage
 from graphql_api.services.unit_of_work import unit_of_work
-
-logger = logging.getLogger(__name__)
 
 # First key of the two-part advisory lock that a worker holds while it runs a job; the second is the job's id.
 RUN_LOCK = 7_301
@@ -40,6 +40,7 @@ OUTAGES = (
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )
+JOB = "SELECT * FROM import_job WHERE id = $1"
 UNFINISHED = "QUEUED", "RUNNING", "CANCELLING", "REVERTING"
 LOST_JOBS = text(
     "SELECT id FROM import_job j WHERE status = ANY(:unfinished) AND NOT EXISTS (SELECT FROM jobs.pgqueuer q "
@@ -79,8 +80,9 @@ class ImportRunner:
                 self._failures[import_id] += 1
                 if self._failures[import_id] < self.attempts:
                     raise
-                await _give_up(connection, import_id, error)
+                await give_up(connection, await _job(connection, JOB, import_id), error)
             self._failures.pop(import_id, None)
+        await tell_of_low_stock(self.database, import_id)
 
     async def adopt_lost_jobs(self) -> list[int]:
         """Queue the unfinished jobs that no entry of the queue leads to any more; their ids."""
@@ -94,7 +96,7 @@ class ImportRunner:
     async def _advance(self, connection: asyncpg.Connection, import_id: int) -> None:
         """Step from state to state until one is final."""
         while True:
-            job = await _job(connection, "SELECT * FROM import_job WHERE id = $1", import_id)
+            job = await _job(connection, JOB, import_id)
             match ImportStatus(job["status"]):
                 case ImportStatus.QUEUED:
                     await connection.execute(
@@ -105,9 +107,9 @@ class ImportRunner:
                 case ImportStatus.RUNNING:
                     await self._load(connection, job)
                 case ImportStatus.CANCELLING:
-                    await take_back(connection, import_id, ImportStatus.CANCELLED)
+                    await take_back_or_keep(connection, job, ImportStatus.CANCELLED)
                 case ImportStatus.REVERTING:
-                    await take_back(connection, import_id, ImportStatus.REVERTED)
+                    await take_back_or_keep(connection, job, ImportStatus.REVERTED)
                 case _:
                     return
 
@@ -118,18 +120,22 @@ class ImportRunner:
             import_id=job["id"],
             replace=job["mode"] == ImportMode.UPSERT,
             dry_run=job["dry_run"] or checking,
+            deduct=job["stock_effect"] == StockEffect.DEDUCT,
+            file=_identity(job),
+            actor_id=job["created_by"],
         )
         try:
             await load_file(connection, self._file(job), options, _start(job))
         except Stopped:
             return
         except FileProblem as problem:
-            await _fail(connection, job["id"], problem)
+            await fail(connection, job, problem)
             return
         await self._conclude(connection, job["id"], checking=checking)
 
     def _file(self, job: asyncpg.Record) -> ImportFile:
         return ImportFile(
+            kind=KINDS[ImportKind(job["kind"])],
             open=partial(self._open, job["storage_key"]),
             sha256=job["sha256"],
             mapping=json.loads(job["mapping"]),
@@ -156,9 +162,9 @@ class ImportRunner:
             if not refused and checking and not job["dry_run"]:
                 await _begin_again(connection, import_id)
             elif not refused:
-                await complete(connection, import_id, is_clean=not job["rows_rejected"])
+                await complete(connection, KINDS[ImportKind(job["kind"])], import_id, is_clean=not job["rows_rejected"])
         if refused:
-            await take_back(connection, import_id, ImportStatus.REFUSED)
+            await take_back_or_keep(connection, job, ImportStatus.REFUSED)
 
 
 async def _job(connection: asyncpg.Connection, query: str, import_id: int) -> asyncpg.Record:
@@ -166,6 +172,12 @@ async def _job(connection: asyncpg.Connection, query: str, import_id: int) -> as
     if job is None:
         raise LookupError(f"Import {import_id} is gone; jobs are never deleted.")
     return job
+
+
+def _identity(job: asyncpg.Record) -> str:
+    """What the file is known by: the same bytes, read in the same way."""
+    mapping = json.dumps(json.loads(job["mapping"]), sort_keys=True)
+    return sha256(f"{job['sha256']} {mapping}".encode()).hexdigest()
 
 
 def _start(job: asyncpg.Record) -> Checkpoint | None:
@@ -182,48 +194,6 @@ async def _begin_again(connection: asyncpg.Connection, import_id: int) -> None:
         "rows_read = 0, rows_inserted = 0, rows_updated = 0, rows_unchanged = 0 WHERE id = $1",
         import_id,
     )
-
-
-async def _fail(connection: asyncpg.Connection, import_id: int, problem: FileProblem) -> None:
-    """Note what is wrong with the file and leave nothing of it behind."""
-    await _note_failure(connection, import_id, problem)
-    await take_back(connection, import_id, ImportStatus.FAILED)
-
-
-async def _keep(connection: asyncpg.Connection, import_id: int, problem: FileProblem) -> None:
-    """An import that cannot be taken back is as it was before."""
-    await _note_failure(connection, import_id, problem)
-    await finish(connection, import_id, ImportStatus.COMPLETED)
-
-
-async def _note_failure(connection: asyncpg.Connection, import_id: int, problem: FileProblem) -> None:
-    failure = {
-        "code": problem.code.value,
-        "message": problem.message,
-        "hint": problem.hint,
-        "line": problem.line,
-        "column": problem.column,
-    }
-    await connection.execute("UPDATE import_job SET failure = $2 WHERE id = $1", import_id, json.dumps(failure))
-
-
-async def _give_up(connection: asyncpg.Connection, import_id: int, error: Exception) -> None:
-    """End a job that fails every time, leaving nothing of it, and tell the user what to report."""
-    reference = uuid.uuid4().hex
-    logger.error("Import %d is given up, reference %s", import_id, reference, exc_info=error)
-    problem = FileProblem(
-        FileProblemCode.INTERNAL_ERROR,
-        f"Something went wrong on our side, again and again. Reference: {reference}.",
-        "Report the reference to whoever runs this server; the log has the cause under it.",
-    )
-    job = await _job(connection, "SELECT * FROM import_job WHERE id = $1", import_id)
-    match ImportStatus(job["status"]):
-        case ImportStatus.RUNNING:
-            await _fail(connection, import_id, problem)
-        case ImportStatus.REVERTING:
-            await _keep(connection, import_id, problem)
-        case _:  # taking back a cancelled import is tried for ever: half an import must not stay
-            raise error
 
 
 @asynccontextmanager

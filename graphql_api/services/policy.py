@@ -46,6 +46,7 @@ class Action(Enum):
     MANAGE_PURCHASES = Sentence("order, receive and void purchases")
     WATCH_STOCK = Sentence("acknowledge low stock")
     READ_BOOKS = Sentence("check the books")
+    READ_METRICS = Sentence("see metrics")
     NOTIFY = Sentence("notify others")
     READ_SETTINGS = Sentence("see the company's settings")
     CHANGE_SETTINGS = Sentence("change the company's settings")
@@ -70,7 +71,7 @@ ROLES: Mapping[Action, frozenset[Role]] = {
     Action.CREATE_PRODUCT: OFFICE,
     Action.EDIT_PRODUCT: OFFICE,
     Action.EDIT_CATALOGUE: OFFICE,
-    Action.READ_CUSTOMERS: COMPANY,
+    Action.READ_CUSTOMERS: EVERYBODY,
     Action.EDIT_CUSTOMERS: COMPANY,
     Action.WRITE_INVOICES: COMPANY,
     Action.SET_PRICES: OFFICE,
@@ -81,6 +82,7 @@ ROLES: Mapping[Action, frozenset[Role]] = {
     Action.MANAGE_PURCHASES: OFFICE,
     Action.WATCH_STOCK: OFFICE,
     Action.READ_BOOKS: OFFICE,
+    Action.READ_METRICS: ADMINS,
     Action.NOTIFY: ADMINS,
     Action.READ_SETTINGS: COMPANY,
     Action.CHANGE_SETTINGS: ADMINS,
@@ -89,6 +91,7 @@ ROLES: Mapping[Action, frozenset[Role]] = {
 }
 # Where a right ends within its rows; `visibility` and the services of the nouns hold to it.
 OWN_ROWS: Mapping[tuple[Action, Role], str] = {
+    (Action.READ_CUSTOMERS, Role.CUSTOMER): "the one whose account it is",
     (Action.READ_INVOICES, Role.CUSTOMER): "those written for the customer whose account it is",
     (Action.EDIT_PRODUCT, Role.STAFF): "those the account has created",
     (Action.WRITE_INVOICES, Role.SALESPERSON): "those the account has created",

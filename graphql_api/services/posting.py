@@ -4,17 +4,32 @@ What is short comes back as `InsufficientStock`; levels that fall to their thres
 """
 
 import datetime as dt
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
 import asyncpg
 
 from graphql_api.database.stock import MovementCause
 from graphql_api.ledger import moves
-from graphql_api.ledger.entries import Demand, Entry, LotDemand, Posting, Receipt, Return, Shortage
+from graphql_api.ledger.book import lock_levels
+from graphql_api.ledger.entries import Demand, Entry, Level, LotDemand, Posting, Receipt, Return, Shortage, StockKey
 from graphql_api.services import low_stock
 from graphql_api.services.errors import InsufficientStock, MissingStock
 from graphql_api.services.unit_of_work import UnitOfWork
+
+
+async def hold(work: UnitOfWork, keys: Iterable[StockKey], *, make: bool = False) -> dict[StockKey, Level]:
+    """Keep levels as they are for everybody else until the transaction ends, and answer them.
+
+    A transaction that posts more than once holds all its levels first, so that everybody locks in one order.
+
+    Args:
+        work: the transaction.
+        keys: stores and products.
+        make: have levels that do not exist begin; otherwise they are left out.
+    """
+    async with _ledger(work) as connection:
+        return await lock_levels(connection, keys, make=make)
 
 
 async def take(

@@ -1,7 +1,6 @@
 """Products: finding them by SKU, name, category, vendor or price."""
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import ColumnElement, false, not_, or_, select
@@ -11,28 +10,13 @@ from sqlmodel import col
 from graphql_api.database.category import CategoryRow
 from graphql_api.database.product import ProductRow
 from graphql_api.database.vendor import VendorRow
-from graphql_api.services.errors import BadInput
+from graphql_api.services.checks import to_cents
 from graphql_api.services.filters import FilterField, column_filter
 from graphql_api.services.listing import Listing, Sort
 from graphql_api.services.place import resembles
 from graphql_api.services.policy import Viewer
 from graphql_api.services.reading import rows_by_id
 from graphql_api.services.relations import optional_related_filter
-
-MAX_CENTS = 10**15
-
-
-def to_cents(amount: Decimal) -> int:
-    """An amount of money in cents.
-
-    Raises:
-        BadInput: for fractions of a cent, and for more than any amount here.
-    """
-    cents = amount.scaleb(2)
-    if cents != cents.to_integral_value() or abs(cents) > MAX_CENTS:
-        raise BadInput("An amount has at most two digits after the point and thirteen before it.")
-    return int(cents)
-
 
 _categories, _vendors = select(col(CategoryRow.id)), select(col(VendorRow.id))
 FIELDS: Mapping[str, FilterField] = {
@@ -48,6 +32,7 @@ FIELDS: Mapping[str, FilterField] = {
     "volumeMl": column_filter(col(ProductRow.volume_ml)),
     "unitCost": column_filter(col(ProductRow.unit_cost), to_cents),
     "unitPrice": column_filter(col(ProductRow.unit_price), to_cents),
+    "hasImage": column_filter(col(ProductRow.image_key).is_not(None)),
     "isActive": column_filter(col(ProductRow.is_active)),
 }
 

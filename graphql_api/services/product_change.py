@@ -1,22 +1,29 @@
 """Changing products: who made one edits it, administrators edit every one."""
 
-import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
-from functools import partial
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from graphql_api.database.category import CategoryRow
 from graphql_api.database.product import ProductRow
-from graphql_api.services.errors import BadInput, Conflict, NotFound, ServiceError
-from graphql_api.services.plain_text import has_control, is_blank
+from graphql_api.database.vendor import VendorRow
+from graphql_api.services.checks import amount, from_cents, one_line, optional_text, whole
+from graphql_api.services.editing import (
+    Consequence,
+    Noun,
+    Property,
+    change_row,
+    check_version,
+    create_row,
+    locked_row,
+)
+from graphql_api.services.errors import BadInput, Conflict, NotFound
+from graphql_api.services.low_stock import hold_levels, reevaluate
 from graphql_api.services.policy import Forbidden, Unauthenticated, Viewer
-from graphql_api.services.product import to_cents
 from graphql_api.services.unit_of_work import UnitOfWork
 from graphql_api.services.visibility import check_may_edit_product
 
@@ -25,78 +32,65 @@ MAX_NAME = 200
 MAX_DESCRIPTION = 10_000
 MAX_PACK = 10_000
 MAX_VOLUME_ML = 1_000_000
+MAX_THRESHOLD = 1_000_000
+# What decides whether stock of it is low.
+WATCHED = frozenset({"lowStockThreshold", "isActive"})
+
+PRODUCT = Noun(
+    "Product",
+    ProductRow,
+    properties={
+        "sku": Property("sku", one_line(MAX_SKU), is_needed=True),
+        "name": Property("name", one_line(MAX_NAME), is_needed=True),
+        "description": Property("description", optional_text(MAX_DESCRIPTION)),
+        "categoryId": Property("category_id"),
+        "vendorId": Property("vendor_id"),
+        "pack": Property("pack", whole(1, MAX_PACK)),
+        "volumeMl": Property("volume_ml", whole(0, MAX_VOLUME_ML)),
+        "unitCost": Property("unit_cost", amount, shown=from_cents),
+        "unitPrice": Property("unit_price", amount, shown=from_cents),
+        "lowStockThreshold": Property("low_stock_threshold", whole(0, MAX_THRESHOLD)),
+        "image": Property("image_key"),
+        "isActive": Property("is_active", is_needed=True),
+    },
+    unknown=NotFound("There is no product with this id.", path=("id",)),
+    violations={
+        "uq_product_sku": Conflict("Another product has this SKU.", path=("sku",)),
+        "fk_product_category_id": NotFound("There is no category with this id.", path=("categoryId",)),
+        "fk_product_vendor_id": NotFound("There is no vendor with this id.", path=("vendorId",)),
+        "fk_product_created_by": Unauthenticated("Your account does not exist any more. Sign in again."),
+        "ck_product_pack_positive": BadInput("This must be positive.", path=("pack",)),
+        "ck_product_volume_not_negative": BadInput("This must not be negative.", path=("volumeMl",)),
+        "ck_product_unit_cost_not_negative": BadInput("An amount must not be negative.", path=("unitCost",)),
+        "ck_product_unit_price_not_negative": BadInput("An amount must not be negative.", path=("unitPrice",)),
+        "ck_product_threshold_not_negative": BadInput("This must not be negative.", path=("lowStockThreshold",)),
+    },
+)
 
 
 @dataclass(frozen=True)
-class Property:
-    """What can be set of a product.
-
-    Args:
-        column: where it is kept.
-        stored: brings a client's value to the stored form, or raises `BadInput`.
-        is_needed: whether it cannot be null.
-    """
+class _Reference:
+    """Something that a product belongs to, which has to be in use."""
 
     column: str
-    stored: Callable[[Any], Any]
-    is_needed: bool = False
+    kind: type[CategoryRow | VendorRow]
+    unknown: NotFound
+    archived: Conflict
 
 
-def _line(text: str, *, limit: int) -> str:
-    """A text of one line without spaces at its ends."""
-    line = unicodedata.normalize("NFC", text).strip()
-    if is_blank(line):
-        raise BadInput("Write at least one character.")
-    if len(line) > limit:
-        raise BadInput("Write at most {limit} characters.", limit=limit)
-    if has_control(line):
-        raise BadInput("Leave out line breaks and control characters.")
-    return line
-
-
-def _text(text: str) -> str | None:
-    """A text of any lines; an empty one is none."""
-    stripped = unicodedata.normalize("NFC", text).strip()
-    if len(stripped) > MAX_DESCRIPTION:
-        raise BadInput("Write at most {limit:,} characters.", limit=MAX_DESCRIPTION)
-    return stripped or None
-
-
-def _number(number: int, *, least: int, most: int) -> int:
-    if not least <= number <= most:
-        raise BadInput("Give a number from {least} to {most:,}.", least=least, most=most)
-    return number
-
-
-def _amount(amount: Decimal) -> int:
-    cents = to_cents(amount)
-    if cents < 0:
-        raise BadInput("An amount must not be negative.")
-    return cents
-
-
-def _as_given(value: Any) -> Any:
-    return value
-
-
-PROPERTIES: Mapping[str, Property] = {
-    "sku": Property("sku", partial(_line, limit=MAX_SKU), is_needed=True),
-    "name": Property("name", partial(_line, limit=MAX_NAME), is_needed=True),
-    "description": Property("description", _text),
-    "categoryId": Property("category_id", _as_given),
-    "vendorId": Property("vendor_id", _as_given),
-    "pack": Property("pack", partial(_number, least=1, most=MAX_PACK)),
-    "volumeMl": Property("volume_ml", partial(_number, least=0, most=MAX_VOLUME_ML)),
-    "unitCost": Property("unit_cost", _amount),
-    "unitPrice": Property("unit_price", _amount),
-    "isActive": Property("is_active", _as_given, is_needed=True),
-}
-# What the database may refuse, and which property it is about.
-VIOLATIONS: Mapping[str, ServiceError] = {
-    "uq_product_sku": Conflict("Another product has this SKU.", path=("sku",)),
-    "fk_product_category_id": NotFound("There is no category with this id.", path=("categoryId",)),
-    "fk_product_vendor_id": NotFound("There is no vendor with this id.", path=("vendorId",)),
-    "fk_product_created_by": Unauthenticated("Your account does not exist any more. Sign in again."),
+REFERENCES: Mapping[str, _Reference] = {
+    "categoryId": _Reference(
+        "category_id",
+        CategoryRow,
+        NotFound("There is no category with this id.", path=("categoryId",)),
+        Conflict("This category is archived. Choose another one, or bring it back first.", path=("categoryId",)),
+    ),
+    "vendorId": _Reference(
+        "vendor_id",
+        VendorRow,
+        NotFound("There is no vendor with this id.", path=("vendorId",)),
+        Conflict("This vendor is archived. Choose another one, or bring it back first.", path=("vendorId",)),
+    ),
 }
 
 
@@ -111,11 +105,8 @@ async def create_product(work: UnitOfWork, values: Mapping[str, Any], viewer: Vi
     Raises:
         BadInput, NotFound, Conflict: with the path to the property.
     """
-    row = ProductRow(**_checked(values), created_by=viewer.user_id)
-    work.session.add(row)
-    await _flush(work.session)
-    work.record("Product", row.id, after=_shown(row, PROPERTIES))
-    return row
+    await _check_references(work.session, values)
+    return await create_row(work, PRODUCT, values, Consequence({"created_by": viewer.user_id}))
 
 
 async def update_product(
@@ -126,19 +117,18 @@ async def update_product(
     Raises:
         NotFound: there is no such product, category or vendor.
         Forbidden: somebody else created it.
-        Conflict: it is not in `expected_version` any more, or another product has the SKU.
+        Conflict: it is not in `expected_version` any more, another product has the SKU, or the category or vendor
+            is archived.
         BadInput: with the path to the property.
     """
-    row = await _locked(work.session, product_id, expected_version, viewer)
-    values = _checked(patch)
-    changed = [name for name in patch if getattr(row, PROPERTIES[name].column) != values[PROPERTIES[name].column]]
-    before = _shown(row, changed)
-    if changed:
-        for column, value in values.items():
-            setattr(row, column, value)
-        row.version += 1
-        await _flush(work.session)
-    work.record("Product", row.id, before=before, after=_shown(row, changed))
+    row = await locked_product(work.session, product_id, expected_version, viewer)
+    await _check_references(work.session, patch, row)
+    if WATCHED & patch.keys() and patch.get("sku", row.sku) != row.sku:
+        # a new SKU keeps sales from looking at the product, and those that are under way hold its levels
+        await hold_levels(work, row.id)
+    row = await change_row(work, PRODUCT, row, patch)
+    if WATCHED & patch.keys():
+        await reevaluate(work, row.id)
     return row
 
 
@@ -151,66 +141,29 @@ async def archive_product(work: UnitOfWork, product_id: int, expected_version: i
     return await update_product(work, product_id, expected_version, {"isActive": False}, viewer)
 
 
-async def _locked(session: AsyncSession, product_id: int, expected_version: int, viewer: Viewer) -> ProductRow:
-    """The product, which nobody else can change until the end of the transaction."""
-    statement = select(ProductRow).where(col(ProductRow.id) == product_id).with_for_update(key_share=True)
-    row = await session.scalar(statement)
-    if row is None:
-        raise NotFound("There is no product with this id.", path=("id",))
+async def locked_product(session: AsyncSession, product_id: int, expected_version: int, viewer: Viewer) -> ProductRow:
+    """The product, which nobody else can change until the end of the transaction.
+
+    Raises:
+        NotFound, Forbidden, Conflict: as `update_product` does.
+    """
+    row = await locked_row(session, PRODUCT, product_id)
     try:
         check_may_edit_product(viewer, row.created_by)
     except Forbidden as error:
         raise error.below("id") from None
-    if row.version != expected_version:
-        raise Conflict(
-            "The product is in version {version} by now. Read it again, then decide.",
-            path=("expectedVersion",),
-            version=row.version,
-        )
+    check_version(row, expected_version)
     return row
 
 
-def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values by column, in the stored form."""
-    checked = {}
-    for name, value in values.items():
-        rule = PROPERTIES[name]
-        try:
-            checked[rule.column] = _stored(rule, value)
-        except BadInput as error:
-            raise error.below(name) from None
-    return checked
-
-
-def _stored(rule: Property, value: Any) -> Any:
-    if value is not None:
-        return rule.stored(value)
-    if rule.is_needed:
-        raise BadInput("This cannot be null. Leave it out to keep it as it is.")
-    return None
-
-
-async def _flush(session: AsyncSession) -> None:
-    try:
-        await session.flush()
-    except IntegrityError as error:
-        known = VIOLATIONS.get(_constraint(error))
-        if known is None:
-            raise
-        raise known.below() from error
-
-
-def _constraint(error: IntegrityError) -> str:
-    """The name of the constraint that was violated."""
-    return str(getattr(getattr(error.orig, "__cause__", None), "constraint_name", ""))
-
-
-def _shown(row: ProductRow, names: Any) -> dict[str, Any]:
-    """Properties as clients see them, for the audit record."""
-    return {name: _as_seen(PROPERTIES[name], row) for name in names}
-
-
-def _as_seen(rule: Property, row: ProductRow) -> Any:
-    value = getattr(row, rule.column)
-    is_amount = rule.stored is _amount and value is not None
-    return Decimal(value).scaleb(-2) if is_amount else value
+async def _check_references(session: AsyncSession, values: Mapping[str, Any], row: ProductRow | None = None) -> None:
+    """Refuse a category or vendor that is archived, unless the product has it already."""
+    for name, reference in REFERENCES.items():
+        key = values.get(name)
+        if key is None or (row is not None and getattr(row, reference.column) == key):
+            continue
+        is_active = await session.scalar(select(col(reference.kind.is_active)).where(col(reference.kind.id) == key))
+        if is_active is None:
+            raise reference.unknown.below()
+        if not is_active:
+            raise reference.archived.below()

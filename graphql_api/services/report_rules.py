@@ -1,12 +1,12 @@
 """What a sales report may ask for, checked before any SQL is written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, Numeric, cast
 
-from graphql_api.reports.dimensions import TimeBucket
+from graphql_api.reports.dimensions import Dimension, GroupKey, TimeBucket
 from graphql_api.reports.measures import Measure, measure_expression, stored_unit
 from graphql_api.reports.period import DateRange, EarlierPeriod, earlier_period
 from graphql_api.reports.question import ComparePeriod, OrderValue, ReportOrder, SalesQuestion, filter_names
@@ -30,18 +30,25 @@ HAVING_NAMES: Mapping[str, Measure] = {
 }
 
 
+class Ordered(Protocol):
+    """A key of the order of any report."""
+
+    @property
+    def by(self) -> object:
+        """A measure, or a key of `groupBy`."""
+
+
 def check_question(question: SalesQuestion) -> None:
     """Refuse what cannot be answered.
 
     Raises:
         BadInput, TooComplex: with the path to the argument at fault.
     """
-    _check_groups(question)
-    _check_order(question)
-    if not 0 <= question.first <= MAX_ROWS:
-        raise BadInput(
-            "`first` goes from 0 to {limit}; got {given}.", path=("first",), limit=MAX_ROWS, given=question.first
-        )
+    check_groups(question.group_by)
+    check_order(question.order_by, question.group_by)
+    for index, order in enumerate(question.order_by):
+        _check_earlier_value(order, question, path=("orderBy", str(index)))
+    check_size(question.first)
     if question.gap_fill and question.bucket is None:
         raise BadInput("`gapFill` needs a time bucket in `groupBy`, such as `{time: MONTH}`.", path=("gapFill",))
     compared = question.compare_to
@@ -49,8 +56,22 @@ def check_question(question: SalesQuestion) -> None:
         raise BadInput("The range of `compareTo` ends before it begins.", path=("compareTo", "range", "to"))
 
 
-def _check_groups(question: SalesQuestion) -> None:
-    groups = question.group_by
+def check_size(first: int) -> None:
+    """Refuse a page that is too long.
+
+    Raises:
+        BadInput: with the path to it.
+    """
+    if not 0 <= first <= MAX_ROWS:
+        raise BadInput("`first` goes from 0 to {limit}; got {given}.", path=("first",), limit=MAX_ROWS, given=first)
+
+
+def check_groups(groups: Sequence[GroupKey]) -> None:
+    """Refuse too many keys, a repeated one, and more than one time.
+
+    Raises:
+        BadInput, TooComplex: with the path to them.
+    """
     if len(groups) > MAX_GROUPS:
         raise TooComplex(
             "A report groups by at most {limit} keys; got {given}.",
@@ -64,8 +85,12 @@ def _check_groups(question: SalesQuestion) -> None:
         raise BadInput("Group by one time bucket at most; the finer one holds the coarser.", path=("groupBy",))
 
 
-def _check_order(question: SalesQuestion) -> None:
-    orders = question.order_by
+def check_order(orders: Sequence[Ordered], groups: Sequence[GroupKey]) -> None:
+    """Refuse too many keys, and the name of what is not grouped by.
+
+    Raises:
+        BadInput, TooComplex: with the path to it.
+    """
     if len(orders) > MAX_ORDERS:
         raise TooComplex(
             "`orderBy` takes at most {limit} keys; got {given}.",
@@ -74,17 +99,18 @@ def _check_order(question: SalesQuestion) -> None:
             given=len(orders),
         )
     for index, order in enumerate(orders):
-        _check_sort(order, question, path=("orderBy", str(index)))
+        if isinstance(order.by, Dimension | TimeBucket) and order.by not in groups:
+            raise BadInput(
+                "`orderBy` names {key}, which `groupBy` does not.", path=("orderBy", str(index), "key"), key=order.by
+            )
 
 
-def _check_sort(order: ReportOrder, question: SalesQuestion, path: tuple[str, ...]) -> None:
-    if order.value is not OrderValue.CURRENT and question.compare_to is None:
-        raise BadInput("Ordering by an earlier value or a change needs `compareTo`.", path=(*path, "value"))
-    if isinstance(order.by, Measure):
+def _check_earlier_value(order: ReportOrder, question: SalesQuestion, path: tuple[str, ...]) -> None:
+    if order.value is OrderValue.CURRENT:
         return
-    if order.by not in question.group_by:
-        raise BadInput("`orderBy` names {key}, which `groupBy` does not.", path=(*path, "key"), key=order.by)
-    if order.value is not OrderValue.CURRENT:
+    if question.compare_to is None:
+        raise BadInput("Ordering by an earlier value or a change needs `compareTo`.", path=(*path, "value"))
+    if not isinstance(order.by, Measure):
         raise BadInput("Only measures have an earlier value or a change.", path=(*path, "value"))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, FromClause, Select, select
 from graphql_api.reports.dimensions import Dimension, LineKey, line_key
 from graphql_api.reports.period import DateRange
 from graphql_api.reports.planner import Source
-from graphql_api.reports.tables import CATEGORIES, COUNTIES, PLACES, PRODUCTS, STORES, VENDORS
+from graphql_api.reports.tables import CATEGORIES, COUNTIES, INVOICES, PLACES, PRODUCTS, STORES, VENDORS
 from graphql_api.services.errors import BadInput, TooComplex
 from graphql_api.services.filters import FilterField, Operators, Where, column_filter, condition, related_filter
 from graphql_api.services.place import canonical_name, canonical_zip
@@ -82,18 +82,28 @@ def keys_of(dimension: Dimension) -> Select[Any]:
             return select(PRODUCTS.c.id).outerjoin(VENDORS, VENDORS.c.id == PRODUCTS.c.vendor_id)
 
 
-def sales_fields(lines: FromClause) -> dict[str, FilterField]:
-    """Every filter as a condition on the line keys of `lines`; ids are looked up in the small tables."""
+def stock_fields(levels: FromClause) -> dict[str, FilterField]:
+    """Every filter of stock as a condition on the store, place and product of `levels`; ids are looked up apart."""
     fields = {
         name: related_filter(
-            lines.c[line_key(rule.dimension)],
+            levels.c[line_key(rule.dimension)],
             keys_of(rule.dimension),
             column_filter(rule.column, rule.normalise),
         )
         for name, rule in COLUMNS.items()
     }
-    stores = related_filter(lines.c[LineKey.STORE], keys_of(Dimension.STORE), near)
-    return {**fields, "near": stores, "date": column_filter(lines.c[LineKey.DATE])}
+    return {**fields, "near": related_filter(levels.c[LineKey.STORE], keys_of(Dimension.STORE), near)}
+
+
+def sales_fields(lines: FromClause) -> dict[str, FilterField]:
+    """Every filter of sales as a condition on the keys of `lines`."""
+    invoices = select(INVOICES.c.id)
+    return {
+        **stock_fields(lines),
+        "date": column_filter(lines.c[LineKey.DATE]),
+        "customer": related_filter(lines.c[LineKey.INVOICE], invoices, column_filter(INVOICES.c.customer_id)),
+        "salesperson": related_filter(lines.c[LineKey.INVOICE], invoices, column_filter(INVOICES.c.created_by)),
+    }
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 """The company's settings: one row that administrators change while the program runs."""
 
-import unicodedata
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -10,10 +8,12 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graphql_api.database.settings import SettingsRow
+from graphql_api.services.checks import one_line, optional_line, optional_text, whole
 from graphql_api.services.currency import STORED_DIGITS, currency_digits, current_currencies
-from graphql_api.services.errors import BadInput, Conflict
+from graphql_api.services.editing import Noun, Property, change_row, check_version, locked_row
+from graphql_api.services.errors import BadInput, NotFound
+from graphql_api.services.low_stock import reevaluate
 from graphql_api.services.noticeboard import NoticeKind
-from graphql_api.services.plain_text import has_control, is_blank
 from graphql_api.services.unit_of_work import UnitOfWork
 
 SETTINGS_ID = 1
@@ -23,18 +23,6 @@ MAX_TAX_NUMBER = 50
 TAX_DIGITS = 3
 WHOLE = 100
 MAX_THRESHOLD = 1_000_000
-
-# Takes what a client gave and brings it to the stored form, or raises `BadInput` without a path.
-Check = Callable[[Any], Any]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting: its column, what it may be, and whether it may be null."""
-
-    column: str
-    check: Check
-    is_nullable: bool = False
 
 
 async def read_settings(session: AsyncSession) -> SettingsRow:
@@ -60,61 +48,15 @@ async def update_settings(work: UnitOfWork, expected_version: int, changes: Mapp
         BadInput: a value cannot be used, with the setting as path.
         Conflict: somebody else has changed the settings since.
     """
-    values = {SETTINGS[name].column: _checked(name, value) for name, value in changes.items()}
-    row = (await work.session.execute(select(SettingsRow).with_for_update())).scalar_one()
+    row = await locked_row(work.session, SETTINGS_NOUN, SETTINGS_ID)
+    check_version(row, expected_version)
+    await change_row(work, SETTINGS_NOUN, row, changes)
+    if "lowStockThreshold" in changes:
+        await reevaluate(work, None)
     if row.version != expected_version:
-        raise Conflict(
-            "The settings were changed since you read them: they have version {version} now. Read them again.",
-            path=("expectedVersion",),
-            version=row.version,
-        )
-    before = _facts(row)
-    for column, value in values.items():
-        setattr(row, column, value)
-    if _facts(row) != before:
-        row.version += 1
         row.updated_at = await work.session.scalar(select(func.now())) or row.updated_at
-        await work.session.flush()
         await work.announce(NoticeKind.SETTINGS, SETTINGS_ID)
-    work.record("Settings", SETTINGS_ID, before=before, after=_facts(row))
     return row
-
-
-def _facts(row: SettingsRow) -> dict[str, Any]:
-    """What the audit record keeps: everything but the version, which follows from the rest."""
-    return {name: getattr(row, setting.column) for name, setting in SETTINGS.items()}
-
-
-def _checked(name: str, value: Any) -> Any:
-    setting = SETTINGS[name]
-    if value is None and not setting.is_nullable:
-        raise BadInput("`{setting}` cannot be null. Leave it out to keep it as it is.", path=(name,), setting=name)
-    try:
-        return None if value is None else setting.check(value)
-    except BadInput as error:
-        raise error.below(name) from None
-
-
-def _text(limit: int, *, is_multiline: bool = False) -> Check:
-    """A text of at most `limit` characters without control characters, in NFC; empty becomes None."""
-
-    def check(value: str) -> str | None:
-        text = unicodedata.normalize("NFC", value.replace("\r\n", "\n")).strip()
-        if len(text) > limit:
-            raise BadInput("At most {limit} characters fit; these are {length}.", limit=limit, length=len(text))
-        plain = text.replace("\n", "") if is_multiline else text
-        if has_control(plain):
-            raise BadInput("This text holds control characters. Take them out.")
-        return None if is_blank(text) else text
-
-    return check
-
-
-def _company_name(value: str) -> str:
-    name: str | None = _text(MAX_NAME)(value)
-    if name is None:
-        raise BadInput("A company needs a name.")
-    return name
 
 
 def _currency(value: str) -> str:
@@ -143,25 +85,29 @@ def _tax_rate(value: Decimal) -> Decimal:
     return abs(rounded)
 
 
-def _whole(least: int, most: int) -> Check:
-    """A whole number from `least` to `most`."""
-
-    def check(value: int) -> int:
-        if not least <= value <= most:
-            raise BadInput("Give a whole number from {least} to {most:,}.", least=least, most=most)
-        return value
-
-    return check
-
-
-SETTINGS: Mapping[str, Setting] = {
-    "companyName": Setting("company_name", _company_name),
-    "companyAddress": Setting("company_address", _text(MAX_ADDRESS, is_multiline=True), is_nullable=True),
-    "taxNumber": Setting("tax_number", _text(MAX_TAX_NUMBER), is_nullable=True),
-    "currency": Setting("currency", _currency),
-    "taxRate": Setting("tax_rate", _tax_rate),
-    "lowStockThreshold": Setting("low_stock_threshold", _whole(0, MAX_THRESHOLD)),
-    "accessTokenMinutes": Setting("access_token_minutes", _whole(1, 15)),
-    "refreshTokenDays": Setting("refresh_token_days", _whole(1, 90)),
+SETTINGS: Mapping[str, Property] = {
+    "companyName": Property("company_name", one_line(MAX_NAME), is_needed=True),
+    "companyAddress": Property("company_address", optional_text(MAX_ADDRESS)),
+    "taxNumber": Property("tax_number", optional_line(MAX_TAX_NUMBER)),
+    "currency": Property("currency", _currency, is_needed=True),
+    "taxRate": Property("tax_rate", _tax_rate, is_needed=True),
+    "lowStockThreshold": Property("low_stock_threshold", whole(0, MAX_THRESHOLD), is_needed=True),
+    "sellsExpired": Property("sells_expired", is_needed=True),
+    "accessTokenMinutes": Property("access_token_minutes", whole(1, 15), is_needed=True),
+    "refreshTokenDays": Property("refresh_token_days", whole(1, 90), is_needed=True),
 }
 """Every setting by the name that clients know."""
+SETTINGS_NOUN = Noun(
+    "Settings",
+    SettingsRow,
+    SETTINGS,
+    unknown=NotFound("The settings are gone; the migrations make them."),
+    violations={
+        "ck_settings_currency_is_iso_4217": BadInput("Give the three letters of ISO 4217.", path=("currency",)),
+        "ck_settings_tax_rate_is_percent": BadInput("The tax rate is a percentage from 0 to 100.", path=("taxRate",)),
+        "ck_settings_threshold_not_negative": BadInput("This must not be negative.", path=("lowStockThreshold",)),
+        "ck_settings_access_tokens_short": BadInput("Give 1 to 15 minutes.", path=("accessTokenMinutes",)),
+        "ck_settings_refresh_tokens_limited": BadInput("Give 1 to 90 days.", path=("refreshTokenDays",)),
+        "ck_settings_company_named": BadInput("Write at least one character.", path=("companyName",)),
+    },
+)

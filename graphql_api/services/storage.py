@@ -47,7 +47,7 @@ def _check_size(size: int, limit: int) -> None:
 
 
 class FileStorage:
-    """Where uploads are kept.
+    """Where uploads and pictures are kept.
 
     Args:
         url: a local folder (also as `file://`), made when it is not there, or `s3://bucket/prefix` with the usual
@@ -81,6 +81,19 @@ class FileStorage:
         if not await writer.closed():
             await writer.close()
         await self.delete(key)
+
+    async def put(self, key: str, content: bytes) -> None:
+        """Store a small file whole: nobody ever sees a part of it."""
+        await obstore.put_async(self._store, key, content)
+
+    async def read(self, key: str) -> bytes:
+        """The content of a small file.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        found = await obstore.get_async(self._store, key)
+        return bytes(await found.bytes_async())
 
     async def delete(self, key: str) -> None:
         """Remove a file; one that is not there is no error."""

@@ -50,7 +50,14 @@ LIMITS: Mapping[str, Mapping[Subject, str]] = {
     "salesReport": {ACCOUNT: "600 per minute"},
     "facets": {ACCOUNT: "1200 per minute"},
     "overview": {ACCOUNT: "600 per minute"},
+    "stockReport": {ACCOUNT: "600 per minute"},
+    "reorderSuggestions": {ACCOUNT: "600 per minute"},
+    "booksCheck": {ACCOUNT: "20 per minute"},
+    "invoicePdf": {ACCOUNT: "300 per minute"},
+    "lowStockFile": {ACCOUNT: "60 per minute"},
 }
+# What is counted without being a root field: files that are made while they are sent.
+FILES = frozenset({"invoicePdf", "lowStockFile"})
 # What all mutations together may come to. Those of strangers are refused or in the table above, and recorded.
 EVERY_MUTATION: Mapping[Subject, str] = {ACCOUNT: "600 per minute", STRANGER: "300 per minute"}
 

@@ -21,6 +21,7 @@ AUDIENCE = "graphql-api"
 REQUIRED = ("exp", "iat", "nbf", "iss", "aud", "sub", "sid", "jti", "typ")
 MAX_ACCESS_MINUTES = 15
 MAX_TICKET_MINUTES = 10
+STEADY_MINUTES = 5
 # The clocks of our servers may differ by this much.
 LEEWAY_SECONDS = 5
 # Ours have some 400 characters; nothing much longer is worth a look.
@@ -63,6 +64,14 @@ class _Verified:
     ends_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Issue:
+    """When a token is issued, and what tells it from others."""
+
+    at: datetime
+    id: str
+
+
 class AccessTokens:
     """Makes and reads access tokens, and tickets for one address each.
 
@@ -74,6 +83,7 @@ class AccessTokens:
         self.keys = keys
         # by hash: nothing in memory can be used to sign in
         self._verified_tokens: LRUCache[bytes, _Verified] = LRUCache(MAX_REMEMBERED)
+        self._steady_tickets: LRUCache[tuple[object, ...], IssuedToken] = LRUCache(MAX_REMEMBERED)
 
     def issue(self, viewer: Viewer, lifetime_minutes: int) -> IssuedToken:
         """An access token for the session of `viewer`, valid for 15 minutes at most."""
@@ -86,6 +96,21 @@ class AccessTokens:
         if not 0 < lifetime_minutes <= MAX_TICKET_MINUTES:
             raise ValueError(f"A ticket lives for 1 to {MAX_TICKET_MINUTES} minutes.")
         return self._issue(TokenKind.TICKET, viewer, lifetime_minutes, path=path)
+
+    def steady_ticket(self, viewer: Viewer, path: str) -> IssuedToken:
+        """A ticket whose text stays the same for five minutes, so that browsers can keep what its address leads to.
+
+        It is good for 5 to 10 minutes, for this URL path alone.
+        """
+        now = datetime.now(UTC)
+        begin = now.replace(minute=now.minute - now.minute % STEADY_MINUTES, second=0, microsecond=0)
+        remembered = (viewer.user_id, viewer.session_id, path, begin, self.keys.current.id)
+        ticket = self._steady_tickets.get(remembered)
+        if ticket is None:
+            issued = _Issue(begin, id="steady")
+            ticket = self._issue(TokenKind.TICKET, viewer, MAX_TICKET_MINUTES, issued, path=path)
+            self._steady_tickets[remembered] = ticket
+        return ticket
 
     def read(self, text: str) -> Claims:
         """What an access token says.
@@ -133,19 +158,21 @@ class AccessTokens:
         except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
             raise Unauthenticated("This link is not valid. Ask for a new one.") from None
 
-    def _issue(self, kind: TokenKind, viewer: Viewer, minutes: int, **further: str) -> IssuedToken:
+    def _issue(
+        self, kind: TokenKind, viewer: Viewer, minutes: int, issue: _Issue | None = None, **further: str
+    ) -> IssuedToken:
         key = self.keys.current
-        now = datetime.now(UTC).replace(microsecond=0)
-        expires_at = now + timedelta(minutes=minutes)
+        issue = issue or _Issue(datetime.now(UTC).replace(microsecond=0), id=secrets.token_urlsafe(12))
+        expires_at = issue.at + timedelta(minutes=minutes)
         claims = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": str(viewer.user_id),
             "sid": str(viewer.session_id),
             "typ": kind.value,
-            "jti": secrets.token_urlsafe(12),
-            "iat": now,
-            "nbf": now,
+            "jti": issue.id,
+            "iat": issue.at,
+            "nbf": issue.at,
             "exp": expires_at,
             **further,
         }

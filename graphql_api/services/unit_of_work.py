@@ -9,10 +9,9 @@ import asyncpg
 from pgqueuer import AsyncpgDriver, Queries
 from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder, QuerySchedulerBuilder
 from pgqueuer.domain.settings import DBSettings
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from graphql_api.database.engine import Database, driver_connection
+from graphql_api.database.engine import Database, driver_connection, transaction_driver
 from graphql_api.services.audit import Act, Change, write_change
 from graphql_api.services.noticeboard import Notice, NoticeKind, post_notice
 from graphql_api.services.policy import Viewer
@@ -56,16 +55,13 @@ class UnitOfWork:
 
     async def driver(self) -> asyncpg.Connection:
         """The driver's connection, inside of this transaction, for the statements of the ledger."""
-        connection = await driver_connection(await self.session.connection())
-        if not connection.is_in_transaction():
-            # SQLAlchemy begins the transaction with the first statement that goes through it
-            await self.session.execute(text("SELECT"))
-        return connection
+        return await transaction_driver(self.session)
 
-    async def enqueue(self, job: str, payload: bytes) -> None:
-        """Have a worker run `job` once this transaction has committed, and never if it has not."""
+    async def enqueue(self, job: str, *payloads: bytes) -> None:
+        """Have a worker run `job`, for each payload, once this transaction has committed; never if it has not."""
         driver = await driver_connection(await self.session.connection())
-        await job_queries(AsyncpgDriver(driver)).enqueue(job, payload)
+        count = len(payloads)
+        await job_queries(AsyncpgDriver(driver)).enqueue([job] * count, list(payloads), [0] * count)
 
     async def announce(self, kind: NoticeKind, key: int) -> None:
         """Tell every process, at the commit, that what it remembers of this thing is out of date."""

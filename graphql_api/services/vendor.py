@@ -1,29 +1,21 @@
 """Vendors: who makes or supplies a product."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
 from graphql_api.database.vendor import VendorRow
-from graphql_api.services.filters import FilterField, column_filter
-from graphql_api.services.listing import Listing, Sort
-from graphql_api.services.place import named_or_numbered
+from graphql_api.services.errors import Conflict, NotFound
+from graphql_api.services.named import named_listing, named_noun
 from graphql_api.services.reading import rows_by_id
 
-FIELDS: Mapping[str, FilterField] = {
-    "id": column_filter(col(VendorRow.id)),
-    "number": column_filter(col(VendorRow.number)),
-    "name": column_filter(col(VendorRow.name)),
-}
-VENDORS: Listing[VendorRow] = Listing(
-    statement=select(VendorRow),
-    key=col(VendorRow.id),
-    fields=FIELDS,
-    sorts={"NAME": col(VendorRow.name), "NUMBER": col(VendorRow.number)},
-    default=[Sort("NAME")],
-    search=lambda text: named_or_numbered(col(VendorRow.name), col(VendorRow.number), text),
+VENDORS = named_listing(VendorRow)
+VENDOR = named_noun(
+    "Vendor",
+    VendorRow,
+    unknown=NotFound("There is no vendor with this id.", path=("id",)),
+    numbered=Conflict("Another vendor has this number.", path=("number",)),
+    unnumbered=Conflict("There is a vendor of this name without a number. Give this one a number.", path=("name",)),
 )
 
 

@@ -3,22 +3,29 @@
 What is not visible is treated as not existing. A right as a whole is the business of `policy`; this narrows it.
 """
 
-from sqlalchemy import ColumnElement, false, select, true
+from sqlalchemy import ColumnElement, and_, false, select, true
 from sqlmodel import col
 
 from graphql_api.database.customer import CustomerRow
-from graphql_api.database.invoice import InvoiceLineRow, InvoiceRow
-from graphql_api.services.policy import ADMINS, COMPANY, Action, Forbidden, Viewer
+from graphql_api.database.invoice import InvoiceLineRow, InvoiceRow, InvoiceStatus
+from graphql_api.services.policy import ADMINS, COMPANY, OFFICE, Action, Forbidden, Viewer
+
+
+def visible_customers(viewer: Viewer | None) -> ColumnElement[bool]:
+    """The condition that a customer may be seen: by the company all, by others the one whose account it is."""
+    if viewer is None:
+        return false()
+    return true() if viewer.role in COMPANY else col(CustomerRow.user_id) == viewer.user_id
 
 
 def visible_invoices(viewer: Viewer | None) -> ColumnElement[bool]:
-    """The condition that an invoice may be seen: by the company all, by others those written for them."""
+    """The condition that an invoice may be seen: by the company all, by others those written for them, not drafts."""
     if viewer is None:
         return false()
     if viewer.role in COMPANY:
         return true()
     customer = select(col(CustomerRow.id)).where(col(CustomerRow.user_id) == viewer.user_id).scalar_subquery()
-    return col(InvoiceRow.customer_id) == customer
+    return and_(col(InvoiceRow.customer_id) == customer, col(InvoiceRow.status) != InvoiceStatus.DRAFT)
 
 
 def visible_lines(viewer: Viewer | None) -> ColumnElement[bool]:
@@ -43,3 +50,20 @@ def check_may_edit_product(viewer: Viewer | None, created_by: int | None) -> Non
     """
     if not may_edit_product(viewer, created_by):
         raise Forbidden("You may only edit products that you have created.")
+
+
+def may_edit_invoice(viewer: Viewer | None, created_by: int | None) -> bool:
+    """Whether an invoice may be changed: by salespeople those they created, by others with the right every one."""
+    if viewer is None or Action.WRITE_INVOICES not in viewer.actions:
+        return False
+    return viewer.role in OFFICE or viewer.user_id == created_by
+
+
+def check_may_edit_invoice(viewer: Viewer | None, created_by: int | None) -> None:
+    """Return when an invoice may be changed.
+
+    Raises:
+        Forbidden: somebody else created it.
+    """
+    if not may_edit_invoice(viewer, created_by):
+        raise Forbidden("You may only change invoices that you have created.")

@@ -11,9 +11,9 @@ from graphql_api.schema.context import Services
 from graphql_api.schema.node import key_of
 from graphql_api.services.errors import BadInput, NotFound, ServiceError
 from graphql_api.services.import_reject import rejects_csv
-from graphql_api.services.policy import Action, Viewer, require
-from graphql_api.transport.origin import viewer_of
+from graphql_api.services.policy import Action, require
 from graphql_api.transport.problems import language_of, service_error_response
+from graphql_api.transport.ticket import download_viewer
 
 IMPORT_TYPE = "Import"
 MAX_DIGITS = 18
@@ -32,28 +32,19 @@ class Downloads:
     async def rejects(self, request: Request) -> Response:
         """The rejected rows of an import as CSV, ready to be mended and imported again."""
         try:
-            require(await self._viewer(request), Action.READ_IMPORTS)
+            require(await download_viewer(request, self.services), Action.READ_IMPORTS)
             import_id = _import_key(request.path_params["id"])
             rows = await rejects_csv(self.services.database, import_id)
         except ServiceError as error:
             return service_error_response(error, language_of(request.headers))
         return StreamingResponse(
-            _closing(rows),
+            closing(rows),
             media_type="text/csv; charset=utf-8",
             headers={
                 "content-disposition": f'attachment; filename="import-{import_id}-rejects.csv"',
                 "cache-control": "no-store",
             },
         )
-
-    async def _viewer(self, request: Request) -> Viewer | None:
-        """Who asks, by the header; or by the ticket in the address, because a link cannot bring a header along."""
-        ticket = request.query_params.get("ticket")
-        # in place, so that the server's access log does not keep a ticket that is still good
-        request.scope["query_string"] = b""
-        if ticket is None or "authorization" in request.headers:
-            return await viewer_of(request, self.services)
-        return await self.services.authentication.ticket_viewer(ticket, request.url.path)
 
 
 def _import_key(text: str) -> int:
@@ -66,7 +57,7 @@ def _import_key(text: str) -> int:
         raise NotFound("There is no import of this id.", path=("id",)) from None
 
 
-async def _closing(rows: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def closing(rows: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """The same rows; the database session behind them ends at once when the client goes away."""
     async with aclosing(rows):  # type: ignore[type-var]  # an async generator by its making
         async for row in rows:

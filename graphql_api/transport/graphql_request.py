@@ -1,6 +1,7 @@
 """One operation as a client asks for it, read from a JSON body or from the address."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,10 @@ from graphql_api.services.translation import Sentence
 from graphql_api.transport.json_text import BadJson, decode_json
 from graphql_api.transport.problems import RequestRefused
 
+IDEMPOTENCY_HEADER = "idempotency-key"
+IDEMPOTENCY_EXTENSION = "idempotencyKey"
+# Printable ASCII: what a header can hold as it is.
+IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 EXAMPLE = '{"query": "{ __typename }"}'
 
 
@@ -19,6 +24,25 @@ class GraphQLRequest:
     variables: dict[str, Any] | None = None
     operation_name: str | None = None
     extensions: dict[str, Any] | None = None
+
+    def idempotency_key(self, headers: Sequence[str]) -> str | None:
+        """What tells a repetition of this request from another one; None when it was sent without.
+
+        Args:
+            headers: the values of the header `Idempotency-Key`.
+
+        Raises:
+            RequestRefused: it is no 1 to 255 printable ASCII characters, or there are two.
+        """
+        extension = (self.extensions or {}).get(IDEMPOTENCY_EXTENSION)
+        given = [*headers, *([] if extension is None else [extension])]
+        if not all(isinstance(key, str) and IDEMPOTENCY_KEY.fullmatch(key) for key in given):
+            raise RequestRefused("An idempotency key is a text of 1 to 255 printable ASCII characters, such as a UUID.")
+        if len(set(given)) > 1:
+            raise RequestRefused(
+                "The header Idempotency-Key and `extensions.idempotencyKey` differ. Send one key, or the same twice."
+            )
+        return given[0] if given else None
 
 
 def request_from_json(body: bytes | bytearray) -> GraphQLRequest:

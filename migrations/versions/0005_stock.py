@@ -19,6 +19,14 @@ def _replace_kinds(kinds: str) -> None:
 def upgrade() -> None:
     """Apply."""
     op.create_table(
+        "books_check",
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("checked_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.Column("violated", postgresql.ARRAY(sa.Text()), nullable=False),
+        sa.Column("milliseconds", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_books_check")),
+    )
+    op.create_table(
         "idempotency_key",
         sa.Column("scope", sa.Text(collation="C"), nullable=False),
         sa.Column("key", sa.Text(collation="C"), nullable=False),
@@ -61,8 +69,9 @@ def upgrade() -> None:
     op.create_index("uq_notification_topic", "notification", ["topic"], unique=True)
     op.create_table(
         "notification_recipient",
-        sa.Column("notification_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("user_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("notification_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("read_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["notification_id"],
@@ -73,7 +82,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["user_id"], ["user_account.id"], name=op.f("fk_notification_recipient_user_id"), ondelete="RESTRICT"
         ),
-        sa.PrimaryKeyConstraint("notification_id", "user_id", name=op.f("pk_notification_recipient")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notification_recipient")),
     )
     op.create_index(
         "ix_notification_recipient_unread",
@@ -82,8 +91,12 @@ def upgrade() -> None:
         unique=False,
         postgresql_where="read_at IS NULL",
     )
+    op.create_index("ix_notification_recipient_user_id", "notification_recipient", ["user_id", "id"], unique=False)
     op.create_index(
-        "ix_notification_recipient_user_id", "notification_recipient", ["user_id", "notification_id"], unique=False
+        "uq_notification_recipient_notification_id_user_id",
+        "notification_recipient",
+        ["notification_id", "user_id"],
+        unique=True,
     )
     op.create_table(
         "low_stock_episode",
@@ -200,6 +213,15 @@ def upgrade() -> None:
         "ix_purchase_status", "purchase", ["status", "id"], unique=False, postgresql_where="status = 'ORDERED'"
     )
     op.create_index("ix_purchase_store_id_date_id", "purchase", ["store_id", "date", "id"], unique=False)
+    op.create_index(
+        "ix_purchase_supplier_name_trigram",
+        "purchase",
+        ["supplier_name"],
+        unique=False,
+        postgresql_using="gin",
+        postgresql_ops={"supplier_name": "gin_trgm_ops"},
+        postgresql_where="supplier_name IS NOT NULL",
+    )
     op.create_index("ix_purchase_vendor_id", "purchase", ["vendor_id", "date", "id"], unique=False)
     _create_ledger()
     _extend_tables()
@@ -210,6 +232,7 @@ def _create_ledger() -> None:
         "stock_level",
         sa.Column("store_id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("product_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("on_hand", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("value", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
@@ -221,6 +244,7 @@ def _create_ledger() -> None:
         ),
         sa.ForeignKeyConstraint(["store_id"], ["store.id"], name=op.f("fk_stock_level_store_id"), ondelete="RESTRICT"),
         sa.PrimaryKeyConstraint("store_id", "product_id", name=op.f("pk_stock_level")),
+        sa.UniqueConstraint("id", name=op.f("uq_stock_level_id")),
     )
     op.create_index("ix_stock_level_product_id", "stock_level", ["product_id"], unique=False)
     op.create_table(
@@ -445,6 +469,10 @@ def _extend_tables() -> None:
     op.add_column("invoice", sa.Column("company_tax_number", sa.Text(), nullable=True))
     op.add_column("invoice", sa.Column("customer_name", sa.Text(), nullable=True))
     op.add_column("invoice", sa.Column("customer_address", sa.Text(), nullable=True))
+    op.add_column(
+        "invoice",
+        sa.Column("printed", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True),
+    )
     op.add_column("invoice", sa.Column("note", sa.Text(), nullable=True))
     op.add_column("invoice", sa.Column("void_reason", sa.Text(), nullable=True))
     op.add_column("invoice", sa.Column("issued_at", sa.DateTime(timezone=True), nullable=True))
@@ -456,12 +484,24 @@ def _extend_tables() -> None:
     op.create_index(
         "ix_invoice_credit_of", "invoice", ["credit_of"], unique=False, postgresql_where="credit_of IS NOT NULL"
     )
+    op.create_index(
+        "ix_invoice_issued_at", "invoice", ["issued_at", "id"], unique=False, postgresql_where="issued_at IS NOT NULL"
+    )
     op.create_foreign_key(
         op.f("fk_invoice_credit_of"), "invoice", "invoice", ["credit_of"], ["id"], ondelete="RESTRICT"
     )
     op.add_column("product", sa.Column("low_stock_threshold", sa.Integer(), nullable=True))
     op.create_check_constraint("threshold_not_negative", "product", "low_stock_threshold >= 0")
     op.add_column("product", sa.Column("image_key", sa.Text(), nullable=True))
+    op.create_index("ix_product_image_key", "product", ["image_key"], postgresql_where="image_key IS NOT NULL")
+    op.create_index("ix_customer_email_id", "customer", ["email", "id"])
+    op.create_index(
+        "ix_customer_name_trigram",
+        "customer",
+        ["name"],
+        postgresql_using="gin",
+        postgresql_ops={"name": "gin_trgm_ops"},
+    )
     op.add_column("settings", sa.Column("sells_expired", sa.Boolean(), server_default="false", nullable=False))
     op.add_column("store", sa.Column("version", sa.Integer(), server_default="1", nullable=False))
     op.add_column("vendor", sa.Column("is_active", sa.Boolean(), server_default="true", nullable=False))
@@ -474,9 +514,13 @@ def downgrade() -> None:
     op.drop_column("vendor", "is_active")
     op.drop_column("store", "version")
     op.drop_column("settings", "sells_expired")
+    op.drop_index("ix_customer_name_trigram", table_name="customer")
+    op.drop_index("ix_customer_email_id", table_name="customer")
+    op.drop_index("ix_product_image_key", table_name="product", postgresql_where="image_key IS NOT NULL")
     op.drop_column("product", "image_key")
     op.drop_column("product", "low_stock_threshold")
     op.drop_constraint(op.f("fk_invoice_credit_of"), "invoice", type_="foreignkey")
+    op.drop_index("ix_invoice_issued_at", table_name="invoice", postgresql_where="issued_at IS NOT NULL")
     op.drop_index("ix_invoice_credit_of", table_name="invoice", postgresql_where="credit_of IS NOT NULL")
     op.drop_constraint(op.f("ck_invoice_numbered_when_issued"), "invoice")
     op.alter_column("invoice", "number", existing_type=sa.TEXT(collation="C"), nullable=False)
@@ -485,6 +529,7 @@ def downgrade() -> None:
     op.drop_column("invoice", "issued_at")
     op.drop_column("invoice", "void_reason")
     op.drop_column("invoice", "note")
+    op.drop_column("invoice", "printed")
     op.drop_column("invoice", "customer_address")
     op.drop_column("invoice", "customer_name")
     op.drop_column("invoice", "company_tax_number")
@@ -553,6 +598,7 @@ def _drop_tables() -> None:
         postgresql_where="acknowledged_by IS NOT NULL",
     )
     op.drop_table("low_stock_episode")
+    op.drop_index("uq_notification_recipient_notification_id_user_id", table_name="notification_recipient")
     op.drop_index("ix_notification_recipient_user_id", table_name="notification_recipient")
     op.drop_index(
         "ix_notification_recipient_unread", table_name="notification_recipient", postgresql_where="read_at IS NULL"
@@ -563,3 +609,4 @@ def _drop_tables() -> None:
     op.drop_table("notification")
     op.drop_index("ix_idempotency_key_created_at", table_name="idempotency_key")
     op.drop_table("idempotency_key")
+    op.drop_table("books_check")

@@ -13,6 +13,8 @@ from packaging.requirements import Requirement
 
 from graphql_api.cli.main import create_program
 from graphql_api.config import Settings
+from graphql_api.imports.kinds import KINDS
+from graphql_api.imports.layout import Layout
 from graphql_api.imports.rejects import FileProblemCode, RejectCode
 from graphql_api.schema import errors
 from graphql_api.services.errors import ErrorCode
@@ -133,8 +135,9 @@ def test_every_code_of_an_import_is_explained_in_its_words(codes: type[RejectCod
     assert "\n".join(codes_table(codes)) in (ROOT / "docs/errors.md").read_text()
 
 
-def test_the_columns_of_a_file_are_listed_as_they_are() -> None:
-    assert "\n".join(columns_table()) in (ROOT / "docs/imports.md").read_text()
+@pytest.mark.parametrize("layout", [kind.layout for kind in KINDS.values()], ids=lambda layout: layout.name)
+def test_the_columns_of_a_file_are_listed_as_they_are(layout: Layout) -> None:
+    assert "\n".join(columns_table(layout)) in (ROOT / "docs/imports.md").read_text()
 
 
 def test_records_are_numbered_without_gaps_and_short() -> None:

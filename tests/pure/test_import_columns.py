@@ -1,6 +1,8 @@
 import pytest
 
-from graphql_api.imports.columns import SPELLINGS, Field, map_columns, suggest
+from graphql_api.imports.columns import map_columns, suggest
+from graphql_api.imports.layout import Field, Layout
+from graphql_api.imports.layouts import PRODUCTS, PURCHASES, SALES, STOCK_COUNT, STORES
 from graphql_api.imports.rejects import FileProblem, FileProblemCode
 from tests.pure.test_import_samples import PORTAL
 
@@ -12,11 +14,19 @@ def problem_of(header: list[str], mapping: dict[str, str] | None = None) -> File
     return problem.value
 
 
-@pytest.mark.parametrize(("field", "spelling"), [(field, spelling) for field in Field for spelling in SPELLINGS[field]])
-def test_every_documented_spelling_is_known(field: Field, spelling: str) -> None:
-    rest = [other.value for other in Field if other is not field]
+@pytest.mark.parametrize(
+    ("layout", "field", "spelling"),
+    [
+        (layout, column.field, spelling)
+        for layout in (SALES, PRODUCTS, STORES, PURCHASES, STOCK_COUNT)
+        for column in layout.columns
+        for spelling in column.spellings
+    ],
+)
+def test_every_documented_spelling_is_known(layout: Layout, field: Field, spelling: str) -> None:
+    rest = [column.field.value for column in layout.columns if column.field is not field]
 
-    columns = map_columns([spelling, *rest])
+    columns = map_columns([spelling, *rest], layout=layout)
 
     assert columns.positions[field] == 0
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphql_api.imports.columns import ColumnMap, Field
+from graphql_api.imports.columns import ColumnMap
+from graphql_api.imports.layout import Field
 from graphql_api.imports.reader import TextRows, read_rows
 from graphql_api.imports.record_reader import RecordReader
 from graphql_api.imports.rejects import Reject, RejectCode

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphql_api.imports.columns import Field
+from graphql_api.imports.layout import Field
 from graphql_api.imports.rejects import FileProblem, FileProblemCode, Reject, RejectCode
 from graphql_api.imports.sales_block import PlaceFacts, SalesBlock
 from graphql_api.imports.sales_file import SalesFile

@@ -65,6 +65,9 @@ def many(document: str, field: str) -> str:
         many("{ %s }", "store(number: 1) { id }"),
         many("{ ...F } fragment F on Query { %s }", "store(number: 1) { id }"),
         many("{ invoices { nodes { %s } } }", "lines(first: 1) { totalCount }"),
+        "{ invoices { nodes { pdf { sha256 } } } }",
+        "{ invoices(first: 5) { nodes { credits { pdf { ...F } } } } } fragment F on InvoicePdf { sha256 }",
+        "{ invoices(first: 10) { nodes { pdf { a: sha256 b: sha256 c: sha256 } } } }",
         "{ __schema { types { " + "ofType { " * MAX_DEPTH + "name" + " }" * (MAX_DEPTH + 3),
         "{ unknown " * (MAX_DEPTH + 1) + "}" * (MAX_DEPTH + 1),
         "{ stores(where: " + "{not: " * 70 + "{}" + "}" * 70 + ") { totalCount } }",
@@ -73,6 +76,10 @@ def many(document: str, field: str) -> str:
 )
 def test_too_much_is_refused(schema: ApiSchema, document: str) -> None:
     assert codes(schema, document) == {"QUERY_TOO_COMPLEX"}
+
+
+def test_few_invoices_are_printed_for_their_hash(schema: ApiSchema) -> None:
+    assert codes(schema, "{ invoices(first: 20) { nodes { number pdf { url sha256 } } } }") == set()
 
 
 @pytest.mark.parametrize("document", ["{ a" * 5_000, "{ " + "a " * (MAX_TOKENS + 1) + "}", "[" * 20_000, "#\n" * 5_000])

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pytest
 from graphql import GraphQLInterfaceType
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -13,24 +13,29 @@ from graphql_api.database.audit import AuditEntryRow
 from graphql_api.database.base import now_utc
 from graphql_api.database.engine import Database
 from graphql_api.database.invitation import InvitationRow
+from graphql_api.database.notification import NotificationRecipientRow, NotificationRow, Severity
 from graphql_api.database.user import Role
 from graphql_api.schema.loaders import Loaders
 from graphql_api.schema.node import global_id
 from graphql_api.schema.refetch import SOURCES
 from graphql_api.schema.root import ApiSchema
 from graphql_api.services.audit import Act, write_refusal
+from graphql_api.services.document_line import LinesWanted
 from graphql_api.services.errors import ErrorCode
-from graphql_api.services.invoice import LinesWanted
 from graphql_api.services.paging import PageRequest
 from graphql_api.services.policy import Viewer
 from tests.client import Client
 from tests.factories import (
     Line,
+    OrderLine,
     create_customer,
     create_import,
     create_invoice,
     create_product,
+    create_purchase,
     create_session,
+    create_stock,
+    create_store,
     create_user,
 )
 from tests.schema.people import ClientOf, create_viewer
@@ -189,6 +194,14 @@ async def test_a_report_adds_up_the_invoices_of_the_list(
     assert row["lines"]["totalCount"] == len(row["lines"]["nodes"])
 
 
+STOCK_TABLES = {
+    "LowStock": "low_stock_episode",
+    "StockLevel": "stock_level",
+    "StockLot": "stock_lot",
+    "StockMovement": "stock_movement",
+}
+
+
 async def create_one_of_each(session: AsyncSession) -> dict[str, int]:
     """The key of one object of each type that not everybody may see."""
     job = await create_import(session)
@@ -203,7 +216,25 @@ async def create_one_of_each(session: AsyncSession) -> dict[str, int]:
     session.add(invitation)
     await write_refusal(session, Act("login"), ErrorCode.UNAUTHENTICATED)
     entry = await session.scalar(select(func.max(col(AuditEntryRow.id))))
+    store, product = await create_store(session), await create_product(session)
+    notification = NotificationRow(
+        severity=Severity.INFO, title="Low", body="", created_by=(await create_user(session)).id
+    )
+    session.add(notification)
+    await session.flush()
+    told = NotificationRecipientRow(notification_id=notification.id, user_id=notification.created_by or 0)
+    session.add(told)
+    # few enough to be low
+    await create_stock(session, store, product, 1)
+    stock = {
+        kind: await session.scalar(text(f"SELECT max(id) FROM {table}"))  # noqa: S608 - names of this test
+        for kind, table in STOCK_TABLES.items()
+    }
     return {
+        **stock,
+        "Customer": (await create_customer(session)).id,
+        "Notification": told.id,
+        "Purchase": (await create_purchase(session, OrderLine(product))).id,
         "User": (await create_user(session)).id,
         "Import": job.id,
         "Settings": 1,
@@ -231,6 +262,10 @@ async def test_an_object_is_found_by_its_id_by_those_who_may_see_it(
         "Invoice": company,
         "AuditEntry": {Role.ADMIN},
         "Invitation": {Role.ADMIN},
+        **dict.fromkeys(STOCK_TABLES, company),
+        "Customer": company,
+        "Notification": set(),
+        "Purchase": {Role.ADMIN, Role.STAFF},
     }
 
     # when
@@ -239,6 +274,7 @@ async def test_an_object_is_found_by_its_id_by_those_who_may_see_it(
     missing = {kind: await client.execute_raw(NODE, id=global_id(kind, 10**17)) for kind in ids}
 
     # then
+    assert found.keys() == expected.keys()
     for kind, response in found.items():
         if role in expected[kind]:
             assert response.data == {"node": {"__typename": kind}}, kind

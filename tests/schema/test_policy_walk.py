@@ -9,11 +9,24 @@ from graphql import GraphQLField, GraphQLObjectType
 
 from graphql_api.database.engine import Database
 from graphql_api.database.user import Role
+from graphql_api.schema.node import global_id
 from graphql_api.schema.permissions import ANY_TYPE, FIELDS, INPUTS
 from graphql_api.schema.root import ApiSchema
 from graphql_api.services.policy import Viewer
 from tests.client import Client, Response
-from tests.factories import Line, create_customer, create_import, create_invoice, create_product
+from tests.factories import (
+    Line,
+    OrderLine,
+    create_category,
+    create_customer,
+    create_import,
+    create_invoice,
+    create_product,
+    create_purchase,
+    create_stock,
+    create_store,
+    create_vendor,
+)
 from tests.schema.minimal_documents import minimal_document
 from tests.schema.people import ClientOf, create_viewer
 
@@ -28,23 +41,37 @@ PEOPLE: Mapping[str, Role | None] = {
 EXPECTED: Mapping[str, Mapping[str, str]] = {
     "query": {
         "auditLog": "A",
+        "booksCheck": "AS",
         "categories": "ASPC",
         "cities": "ASPC",
         "counties": "ASPC",
+        "customer": "ASPC",
+        "customers": "ASPC",
+        "expiring": "ASP",
         "facets": "ASP",
         "import": "AS",
         "imports": "AS",
         "invitations": "A",
         "invoice": "ASPC",
         "invoices": "ASPC",
+        "lowStock": "ASP",
+        "lowStockReport": "ASP",
         "me": "ASPCN",
         "mySessions": "ASPC",
         "node": "ASPC",
+        "notifications": "ASPC",
         "overview": "ASP",
         "product": "ASPC",
         "products": "ASPC",
+        "purchase": "AS",
+        "purchases": "AS",
+        "reorderSuggestions": "AS",
         "salesReport": "ASP",
         "settings": "ASP",
+        "stockReport": "ASP",
+        "stockLevels": "ASP",
+        "stockLots": "ASP",
+        "stockMovements": "ASP",
         "store": "ASPC",
         "stores": "ASPC",
         "users": "A",
@@ -53,15 +80,38 @@ EXPECTED: Mapping[str, Mapping[str, str]] = {
     },
     "mutation": {
         "acceptInvitation": "ASPCN",
+        "adjustStock": "AS",
+        "addInvoiceLines": "ASP",
+        "acknowledgeLowStock": "AS",
+        "archiveCategory": "AS",
+        "archiveCustomer": "ASP",
         "archiveProduct": "AS",
+        "archiveStore": "AS",
+        "archiveVendor": "AS",
         "cancelImport": "AS",
         "changePassword": "ASPC",
         "confirmImport": "AS",
+        "countStock": "AS",
+        "createCategory": "AS",
+        "createCustomer": "ASP",
+        "createNotification": "A",
+        "createInvoice": "ASP",
+        "creditInvoice": "AS",
         "createProduct": "AS",
+        "createPurchase": "AS",
+        "createStore": "AS",
+        "createVendor": "AS",
+        "deleteNotification": "ASPC",
+        "deleteDraftInvoice": "ASP",
         "inviteUser": "A",
+        "issueInvoice": "ASP",
         "login": "ASPCN",
         "logout": "ASPC",
         "logoutEverywhere": "ASPC",
+        "markNotificationRead": "ASPC",
+        "payInvoice": "ASP",
+        "orderSuggested": "AS",
+        "receivePurchase": "AS",
         "refreshToken": "ASPCN",
         "register": "ASPCN",
         "requestPasswordReset": "ASPCN",
@@ -69,33 +119,73 @@ EXPECTED: Mapping[str, Mapping[str, str]] = {
         "revertImport": "AS",
         "revokeInvitation": "A",
         "revokeSession": "ASPC",
+        "setProductImage": "AS",
+        "setInvoiceLines": "ASP",
         "startImport": "AS",
+        "updateCategory": "AS",
+        "updateCustomer": "ASP",
+        "updateInvoice": "ASP",
+        "transferStock": "AS",
         "updateProduct": "AS",
         "updateProfile": "ASPC",
+        "updatePurchase": "AS",
         "updateSettings": "A",
+        "updateStore": "AS",
         "updateUser": "A",
+        "updateVendor": "AS",
         "verifyEmail": "ASPCN",
         "verifyPasswordReset": "ASPCN",
+        "voidInvoice": "AS",
+        "voidPurchase": "AS",
     },
     "subscription": {},
 }
 # Who may use the guarded fields below the root, and a document that reaches each.
 BELOW: Mapping[tuple[str, str], tuple[str, str]] = {
     ("Product", "unitCost"): ("ASP", "{ products { nodes { unitCost } } }"),
+    ("Product", "lowStockThreshold"): ("ASP", "{ products { nodes { lowStockThreshold } } }"),
+    ("Customer", "user"): ("A", "{ customers { nodes { user { id } } } }"),
+    ("Customer", "auditTrail"): ("A", "{ customers { nodes { auditTrail { nodes { id } } } } }"),
+    ("Store", "auditTrail"): ("A", "{ stores { nodes { auditTrail { nodes { id } } } } }"),
+    ("Vendor", "auditTrail"): ("A", "{ vendors { nodes { auditTrail { nodes { id } } } } }"),
+    ("Category", "auditTrail"): ("A", "{ categories { nodes { auditTrail { nodes { id } } } } }"),
     ("Product", "createdBy"): ("A", "{ products { nodes { createdBy { id } } } }"),
+    ("Purchase", "createdBy"): ("A", "{ purchases { nodes { createdBy { id } } } }"),
+    ("Purchase", "auditTrail"): ("A", "{ purchases { nodes { auditTrail { nodes { id } } } } }"),
     ("Product", "auditTrail"): ("A", "{ products { nodes { auditTrail { nodes { id } } } } }"),
+    ("Invoice", "createdBy"): ("A", "{ invoices { nodes { createdBy { id } } } }"),
     ("Invoice", "auditTrail"): ("A", "{ invoices { nodes { auditTrail { nodes { id } } } } }"),
     # nobody has no account, and so nothing is refused
     ("User", "auditTrail"): ("AN", "{ me { auditTrail { nodes { id } } } }"),
     ("Invitation", "auditTrail"): ("A", "{ invitations { nodes { auditTrail { nodes { id } } } } }"),
     ("Import", "auditTrail"): ("A", "{ imports { nodes { auditTrail { nodes { id } } } } }"),
+    ("LowStock", "acknowledgedBy"): ("A", "{ lowStock { nodes { acknowledgedBy { id } } } }"),
     ("Settings", "auditTrail"): ("A", "{ settings { auditTrail { nodes { id } } } }"),
+    ("StockLevel", "value"): ("ASP", "{ stockLevels { nodes { value } } }"),
+    ("StockLot", "unitCost"): ("ASP", "{ stockLots { nodes { unitCost } } }"),
+    ("StockLot", "value"): ("ASP", "{ stockLots { nodes { value } } }"),
+    ("LotUse", "cost"): ("ASP", "{ stockMovements { nodes { lots { cost } } } }"),
+    ("StockMovement", "cost"): ("ASP", "{ stockMovements { nodes { cost } } }"),
+    ("StockMovement", "purchase"): ("AS", "{ stockMovements { nodes { purchase { id } } } }"),
+    ("StockMovement", "actor"): ("A", "{ stockMovements { nodes { actor { id } } } }"),
     ("InvoiceLine", "cost"): ("ASP", "{ invoices { nodes { lines { nodes { cost } } } } }"),
     ("InvoiceLine", "profit"): ("ASP", "{ invoices { nodes { lines { nodes { profit } } } } }"),
     ("InvoiceTotals", "cost"): ("ASP", "{ invoices { nodes { totals { cost } } } }"),
     ("InvoiceTotals", "profit"): ("ASP", "{ invoices { nodes { totals { profit } } } }"),
 }
-# The same for the parts of inputs, with the path that a refusal names (none where the whole field is refused).
+_PURCHASE, _IMPORT = global_id("Purchase", 1), global_id("Import", 1)
+# Parts of inputs that tell what purchases and imports brought, for those who may see them.
+OFFICE_PARTS: Mapping[tuple[str, str], str] = {
+    ("StockLotWhere", "purchase"): f'{{ stockLots(where: {{purchase: {{eq: "{_PURCHASE}"}}}}) {{ totalCount }} }}',
+    ("StockMovementWhere", "purchase"): (
+        f'{{ stockMovements(where: {{not: {{purchase: {{eq: "{_PURCHASE}"}}}}}}) {{ totalCount }} }}'
+    ),
+    (
+        "StockMovementWhere",
+        "import",
+    ): f'{{ stockMovements(where: {{import: {{in: ["{_IMPORT}"]}}}}) {{ totalCount }} }}',
+}
+# Parts of inputs that tell costs, with the path that a refusal names (none where the whole field is refused).
 PARTS: Mapping[tuple[str, str], list[tuple[str, list[str]]]] = {
     ("ProductWhere", "unitCost"): [
         ('{ products(where: {unitCost: {gt: "1"}}) { totalCount } }', ["where", "unitCost"]),
@@ -117,9 +207,13 @@ PARTS: Mapping[tuple[str, str], list[tuple[str, list[str]]]] = {
         ("{ products(orderBy: [{by: NAME}, {by: UNIT_COST}]) { totalCount } }", ["orderBy", "1", "by"]),
         ("{ products(orderBy: {by: UNIT_COST}) { totalCount } }", ["orderBy", "0", "by"]),
     ],
+    ("StockLevelWhere", "value"): [('{ stockLevels(where: {value: {gt: "1"}}) { totalCount } }', [])],
+    ("StockLevelOrderField", "VALUE"): [("{ stockLevels(orderBy: [{by: VALUE}]) { totalCount } }", [])],
+    ("StockLotWhere", "unitCost"): [('{ stockLots(where: {unitCost: {gt: "1"}}) { totalCount } }', [])],
     ("SalesHaving", "cost"): [('{ salesReport(groupBy: [], having: {cost: {gt: "1"}}) { totalGroups } }', [])],
     ("SalesHaving", "profit"): [('{ salesReport(groupBy: [], having: {profit: {gt: "1"}}) { totalGroups } }', [])],
     ("SalesHaving", "margin"): [('{ salesReport(groupBy: [], having: {margin: {gt: "1"}}) { totalGroups } }', [])],
+    ("StockMeasure", "VALUE"): [("{ stockReport(groupBy: [], orderBy: [{measure: VALUE}]) { totalGroups } }", [])],
     ("Measure", "COST"): [("{ salesReport(groupBy: [], orderBy: [{measure: COST}]) { totalGroups } }", [])],
     ("Measure", "PROFIT"): [("{ salesReport(groupBy: [], orderBy: [{measure: PROFIT}]) { totalGroups } }", [])],
     ("Measure", "MARGIN"): [("{ salesReport(groupBy: [], orderBy: [{measure: MARGIN}]) { totalGroups } }", [])],
@@ -164,7 +258,12 @@ async def create_sales(database: Database, viewer: Viewer | None) -> None:
     async with database.transaction() as session:
         customer = await create_customer(session)
         customer.user_id = viewer.user_id if viewer else None
-        await create_invoice(session, Line(await create_product(session)), customer=customer)
+        category, vendor = await create_category(session), await create_vendor(session)
+        product = await create_product(session, category=category, vendor=vendor)
+        await create_invoice(session, Line(product), customer=customer)
+        await create_purchase(session, OrderLine(product))
+        await create_stock(session, await create_store(session), product)
+        await create_stock(session, await create_store(session), product, 1)
         await create_import(session)
 
 
@@ -225,7 +324,7 @@ def test_every_guarded_field_and_part_is_walked(schema: ApiSchema) -> None:
     }
 
     assert set(BELOW) == guarded
-    assert set(PARTS) == set(INPUTS)
+    assert set(PARTS) | set(OFFICE_PARTS) == set(INPUTS)
 
 
 @pytest.mark.parametrize("person", PEOPLE)
@@ -259,6 +358,17 @@ async def test_costs_cannot_be_guessed_through_filters_and_orders(
         assert outcome("", response) == expected_outcome(person, MAY_SEE_COSTS), document
         if person == "C":
             assert argument_path(response) == path, document
+
+
+@pytest.mark.parametrize("person", PEOPLE)
+async def test_purchases_and_imports_cannot_be_guessed_through_filters(
+    database: Database, client_of: ClientOf, person: str
+) -> None:
+    client = await create_person(database, client_of, person)
+
+    found = {document: outcome("", await client.send(document, {})) for document in OFFICE_PARTS.values()}
+
+    assert found == dict.fromkeys(OFFICE_PARTS.values(), expected_outcome(person, "AS"))
 
 
 def argument_path(response: Response) -> Any:

@@ -14,7 +14,7 @@ from tests.client import ADMIN, Client
 from tests.factories import create_category, create_invoice, create_product, create_vendor
 from tests.schema.people import ClientOf, create_viewer
 
-FIELDS = """sku name description pack volumeMl unitCost unitPrice isActive version canEdit
+FIELDS = """sku name description pack volumeMl unitCost unitPrice lowStockThreshold isActive version canEdit
     category { name } vendor { name }"""
 CREATE = f"""mutation ($input: CreateProductInput!) {{ createProduct(input: $input) {{
     product {{ id {FIELDS} }} userErrors {{ code path message }} }} }}"""
@@ -71,6 +71,7 @@ async def test_a_product_is_created_with_all_it_can_have(database: Database, cli
         "volumeMl": 500,
         "unitCost": "1.05",
         "unitPrice": "2.50",
+        "lowStockThreshold": 24,
     }
 
     # when
@@ -88,6 +89,7 @@ async def test_a_product_is_created_with_all_it_can_have(database: Database, cli
         "volumeMl": 500,
         "unitCost": "1.05",
         "unitPrice": "2.50",
+        "lowStockThreshold": 24,
         "isActive": True,
         "version": 1,
         "canEdit": True,
@@ -118,13 +120,13 @@ async def test_each_change_is_in_the_audit_record(database: Database, client_of:
 
 async def test_a_patch_tells_null_from_absent(database: Database, client_of: ClientOf) -> None:
     client = await staff_client(database, client_of)
-    node_id = await created(client, description="Dark", pack=6, unitPrice="2.50")
+    node_id = await created(client, description="Dark", pack=6, unitPrice="2.50", lowStockThreshold=3)
 
     kept = await changed(client, node_id, 1, name="Stout")
-    emptied = await changed(client, node_id, 2, description=None, pack=None, unitPrice=None)
+    emptied = await changed(client, node_id, 2, description=None, pack=None, unitPrice=None, lowStockThreshold=None)
 
     assert (kept["product"]["name"], kept["product"]["description"], kept["product"]["pack"]) == ("Stout", "Dark", 6)
-    assert {emptied["product"][name] for name in ("description", "pack", "unitPrice")} == {None}
+    assert {emptied["product"][name] for name in ("description", "pack", "unitPrice", "lowStockThreshold")} == {None}
     assert emptied["product"]["name"] == "Stout"
     assert errors_of(await changed(client, node_id, 3, name=None)) == [("BAD_USER_INPUT", ["input", "name"])]
     assert errors_of(await changed(client, node_id, 3, isActive=None)) == [("BAD_USER_INPUT", ["input", "isActive"])]
@@ -156,6 +158,8 @@ async def test_a_patch_that_changes_nothing_makes_no_new_version(database: Datab
         ("pack", -1),
         ("volumeMl", -1),
         ("volumeMl", 2_147_483_647),
+        ("lowStockThreshold", -1),
+        ("lowStockThreshold", 1_000_001),
         ("unitCost", "-0.01"),
         ("unitCost", "0.001"),
         ("unitPrice", "99999999999999.00"),

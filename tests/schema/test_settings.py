@@ -10,7 +10,8 @@ from tests.factories import create_invoice
 from tests.schema.people import ClientOf, create_viewer
 
 FIELDS = """
-companyName companyAddress taxNumber currency taxRate lowStockThreshold accessTokenMinutes refreshTokenDays version
+companyName companyAddress taxNumber currency taxRate lowStockThreshold sellsExpired accessTokenMinutes
+refreshTokenDays version
 """
 READ = "{ settings { id updatedAt " + FIELDS + " } }"
 UPDATE = (
@@ -26,6 +27,7 @@ NEW = {
     "currency": "EUR",
     "taxRate": "6.500",
     "lowStockThreshold": 3,
+    "sellsExpired": True,
     "accessTokenMinutes": 5,
     "refreshTokenDays": 7,
 }

@@ -9,8 +9,16 @@ from graphql_api.schema.complexity import MAX_REPORTS
 from graphql_api.schema.context import Origin, Services
 from graphql_api.schema.documents import prepare_document
 from graphql_api.schema.root import ApiSchema
-from graphql_api.services.throttle_rules import EVERY_MUTATION, LIMITS, RULES_OF_EVERY_MUTATION, Subject, rules_of
+from graphql_api.services.throttle_rules import (
+    EVERY_MUTATION,
+    FILES,
+    LIMITS,
+    RULES_OF_EVERY_MUTATION,
+    Subject,
+    rules_of,
+)
 from tests.client import Client, Response, schema_client
+from tests.factories import Line, create_invoice, create_product
 from tests.schema.people import ClientOf, create_viewer
 
 
@@ -122,6 +130,22 @@ async def test_reports_are_counted_and_other_queries_are_not(
     assert sorted(counted) == ["facets", "overview", "overview"]
 
 
+async def test_a_printed_invoice_counts_as_a_download(database: Database, client_of: ClientOf) -> None:
+    # given somebody who has used up the downloads
+    viewer = await create_viewer(database, Role.STAFF)
+    async with database.transaction() as session:
+        await create_invoice(session, Line(await create_product(session)))
+    client, (rule,) = client_of(viewer), rules_of("invoicePdf")
+
+    # when
+    hashes = " ".join(f"a{number}: sha256" for number in range(20))
+    document = f"{{ invoices(first: 1) {{ nodes {{ pdf {{ {hashes} }} }} }} }}"
+    responses = [await client.execute_raw(document) for _ in range(rule.limit.amount // 20 + 1)]
+
+    # then
+    assert [set(response.codes) for response in responses] == [set()] * (len(responses) - 1) + [{"RATE_LIMITED"}]
+
+
 async def test_whoever_may_not_is_not_counted(client_of: ClientOf) -> None:
     many = "{ " + " ".join(f"a{n}: overview {{ stores }}" for n in range(MAX_REPORTS)) + " }"
     client = client_of(None)
@@ -157,12 +181,20 @@ def test_every_limited_field_exists(schema: ApiSchema) -> None:
     assert core.query_type is not None
     assert core.mutation_type is not None
 
-    assert set(LIMITS) <= {*core.query_type.fields, *core.mutation_type.fields}
+    assert set(LIMITS) - FILES <= {*core.query_type.fields, *core.mutation_type.fields}
+    assert set(LIMITS) >= FILES
     assert set(EVERY_MUTATION) == {Subject.ACCOUNT, Subject.STRANGER}
 
 
 @pytest.mark.parametrize(
-    "report", ["salesReport(groupBy: []) { totalGroups }", "overview { stores }", "facets(field: CITY) { value }"]
+    "report",
+    [
+        "salesReport(groupBy: []) { totalGroups }",
+        "stockReport(groupBy: []) { totalGroups }",
+        "overview { stores }",
+        "facets(field: CITY) { value }",
+        "reorderSuggestions { totalCount }",
+    ],
 )
 def test_a_document_holds_a_few_reports(schema: ApiSchema, report: str) -> None:
     def codes(count: int, frame: str = "{ %s }") -> list[Any]:
@@ -175,3 +207,12 @@ def test_a_document_holds_a_few_reports(schema: ApiSchema, report: str) -> None:
     spread = "{ %s ...F } fragment F on Query { b: overview { stores } c: overview { stores } }"
     assert codes(MAX_REPORTS - 2, spread) == []
     assert codes(MAX_REPORTS - 1, spread) == ["QUERY_TOO_COMPLEX"]
+
+
+def test_a_document_checks_the_books_once_and_does_nothing_else_of_that_kind(schema: ApiSchema) -> None:
+    def is_refused(document: str) -> bool:
+        return bool(prepare_document(schema._schema, document).errors)  # noqa: SLF001 - as above
+
+    assert not is_refused("{ booksCheck { isBalanced checks { name violations { what } } } products { totalCount } }")
+    assert is_refused("{ a: booksCheck { isBalanced } b: booksCheck { isBalanced } }")
+    assert is_refused("{ booksCheck { isBalanced } overview { stores } }")

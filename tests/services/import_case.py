@@ -22,6 +22,22 @@ FROM invoice_line l JOIN invoice i ON i.id = l.invoice_id JOIN store s ON s.id =
 JOIN place p ON p.id = l.place_id LEFT JOIN county c ON c.id = p.county_id JOIN product r ON r.id = l.product_id
 ORDER BY i.number, l.line_number
 """
+STOCK = """
+SELECT s.number, p.sku, l.on_hand, l.value FROM stock_level l
+JOIN store s ON s.id = l.store_id JOIN product p ON p.id = l.product_id WHERE l.on_hand > 0 ORDER BY 1, 2
+"""
+LOTS = """
+SELECT s.number, p.sku, l.received, l.remaining, l.unit_cost, l.received_on::text, l.expires_on::text
+FROM stock_lot l JOIN store s ON s.id = l.store_id JOIN product p ON p.id = l.product_id ORDER BY l.id
+"""
+# Levels that differ from their movements or lots: there must be none, ever.
+IMBALANCES = """
+SELECT l.store_id, l.product_id FROM stock_level l
+WHERE (l.on_hand, l.value) <> (SELECT coalesce(sum(quantity), 0), coalesce(sum(cost), 0) FROM stock_movement m
+                               WHERE (m.store_id, m.product_id) = (l.store_id, l.product_id))
+   OR (l.on_hand, l.value) <> (SELECT coalesce(sum(remaining), 0), coalesce(sum(remaining * unit_cost), 0)
+                               FROM stock_lot o WHERE (o.store_id, o.product_id) = (l.store_id, l.product_id))
+"""
 REFERENCES = "county", "place", "store", "vendor", "category", "product", "invoice", "import_seen"
 
 
@@ -63,6 +79,22 @@ class ImportCase:
     async def books(self) -> list[tuple[Any, ...]]:
         """Every line in natural terms, without ids."""
         return await self.query(BOOKS)
+
+    async def revert(self, import_id: int) -> ImportJobRow:
+        """Have a completed import taken back."""
+        async with unit_of_work(self.database) as work:
+            await import_job.revert_import(work, import_id)
+        await self.runner.run(import_id)
+        return await self.job(import_id)
+
+    async def stock(self) -> list[tuple[Any, ...]]:
+        """Store, item number, bottles and cents of every level that has something, once the books balance."""
+        assert await self.query(IMBALANCES) == []
+        return await self.query(STOCK)
+
+    async def lots(self) -> list[tuple[Any, ...]]:
+        """Store, item number, received, remaining, cost, day and expiry of every lot."""
+        return await self.query(LOTS)
 
     async def query(self, statement: str) -> list[tuple[Any, ...]]:
         async with self.database.read() as session:

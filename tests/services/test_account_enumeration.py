@@ -21,7 +21,7 @@ NEW = "thirteen green bicycles"
 
 @contextmanager
 def statements(database: Database) -> Iterator[list[str]]:
-    """The statements that are sent while the block lasts."""
+    """The statements that are sent while the block lasts, through SQLAlchemy; those of the record go past it."""
     sent: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
@@ -47,7 +47,7 @@ async def test_known_and_unknown_addresses_cause_the_same_statements(database: D
             assert await refusal_of(case.reset(reset.token, NEW))
         sent.append(asked + tried)
 
-    assert len(sent[0]) > 10
+    assert len(sent[0]) >= 9
     assert sent[0] == sent[1]
 
 

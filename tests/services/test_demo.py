@@ -52,9 +52,9 @@ async def test_the_demo_fills_an_empty_database(database: Database, storage: Fil
 async def test_every_line_is_accepted_and_shows_as_an_import(database: Database, tmp_path: Path) -> None:
     case = ImportCase(database, tmp_path)
     summary = await load_demo(database, case.storage, today=TODAY, lines=2_000)
-    jobs = await query(database, "SELECT id FROM import_job")
+    jobs = await query(database, "SELECT id FROM import_job ORDER BY id")
     job = await case.job(jobs[0][0])
-    assert len(jobs) == 1
+    assert len(jobs) == 2
     assert counts(job) == (summary.lines, summary.lines, 0, 0, 0)
 
 
@@ -79,11 +79,27 @@ async def test_the_books_have_returns_discounts_profit_and_volume(database: Data
     assert (without_volume, is_profitable) == (0, True)
 
 
+async def test_there_is_stock_some_of_it_short_and_some_about_to_expire(
+    database: Database, storage: FileStorage
+) -> None:
+    summary = await load_demo(database, storage, today=TODAY, lines=4_000)
+
+    assert await query(database, "SELECT sum(on_hand)::bigint FROM stock_level") == [(summary.bottles,)]
+    assert await query(database, "SELECT rows_rejected, status FROM import_job WHERE kind = 'PURCHASES'") == [
+        (0, "COMPLETED")
+    ]
+    soon = TODAY + timedelta(days=30)
+    ((short,),) = await query(database, "SELECT count(*) FROM low_stock_episode")
+    expiries = await query(database, "SELECT expires_on FROM stock_lot WHERE expires_on IS NOT NULL")
+    assert 20 < short < 300
+    assert sum(TODAY <= day <= soon for (day,) in expiries) > 20
+
+
 async def test_loading_again_changes_nothing(database: Database, storage: FileStorage) -> None:
     await load_demo(database, storage, today=TODAY, lines=500)
     before = await query(database, "SELECT count(*), sum(revenue) FROM invoice_line")
     again = await load_demo(database, storage, today=TODAY + timedelta(days=1), lines=500)
-    assert again == DemoSummary(0, 0, 0)
+    assert again == DemoSummary(0, 0, 0, 0)
     assert await query(database, "SELECT count(*), sum(revenue) FROM invoice_line") == before
 
 
@@ -95,7 +111,7 @@ async def test_two_processes_that_start_at_once_load_it_once(
         load_demo(database, storage, today=TODAY, lines=500), load_demo(other, storage, today=TODAY, lines=500)
     )
     await other.close()
-    assert await query(database, "SELECT count(*) FROM import_job") == [(1,)]
+    assert await query(database, "SELECT count(*) FROM import_job") == [(2,)]
     assert min(first.lines, second.lines) == 0
     assert await query(database, "SELECT count(*) FROM invoice_line") == [(first.lines + second.lines,)]
 
@@ -109,7 +125,10 @@ async def test_a_worker_that_took_the_job_first_is_waited_for(database: Database
         assert not done
         await worker.execute("SELECT pg_advisory_unlock($1, $2)", RUN_LOCK, first_import)
     assert (await loading).lines > 0
-    assert await query(database, "SELECT id, status FROM import_job") == [(first_import, "COMPLETED")]
+    assert await query(database, "SELECT id, status FROM import_job ORDER BY id") == [
+        (first_import, "COMPLETED"),
+        (2, "COMPLETED"),
+    ]
 
 
 def test_the_same_day_gives_the_same_file() -> None:

@@ -1,7 +1,9 @@
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import PoolProxiedConnection
 
+from graphql_api.database import engine
 from graphql_api.database.engine import Database
 
 
@@ -60,3 +62,32 @@ async def test_connections_recover_after_the_server_dropped_them(database: Datab
         )
     async with database.read() as session:
         assert await session.scalar(text("SELECT 1")) == 1
+
+
+async def test_a_connection_is_asked_for_a_sign_of_life_only_after_a_long_rest(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # given
+    pings: list[object] = []
+    ping = database.engine.dialect.do_ping
+
+    def counted(connection: PoolProxiedConnection) -> bool:
+        pings.append(connection)
+        return ping(connection)
+
+    monkeypatch.setattr(database.engine.dialect, "do_ping", counted)
+
+    async def use() -> None:
+        async with database.read() as session:
+            await session.execute(text("SELECT 1"))
+
+    await use()
+
+    # when it is used at once, and after it has rested
+    await use()
+    at_once = len(pings)
+    monkeypatch.setattr(engine, "IDLE_SECONDS", 0.0)
+    await use()
+
+    # then
+    assert (at_once, len(pings)) == (0, 1)

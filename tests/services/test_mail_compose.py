@@ -25,6 +25,8 @@ SHOWN: dict[str, Any] = {
     "minutes": 10,
     "role": Role.STAFF,
     "expires_at": datetime(2026, 3, 5, 14, 30, tzinfo=UTC),
+    "products": [{"product": "Mona", "store": "Acme", "on_hand": 3, "threshold": 10}],
+    "others": 4,
 }
 HEADERS = {
     "From",

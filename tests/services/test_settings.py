@@ -46,6 +46,7 @@ DEFAULTS = {
     "currency": "USD",
     "taxRate": Decimal(0),
     "lowStockThreshold": 10,
+    "sellsExpired": False,
     "accessTokenMinutes": 15,
     "refreshTokenDays": 30,
     "version": 1,
@@ -75,6 +76,7 @@ GOOD = [
     ("taxRate", Decimal("1E+2"), Decimal(100)),
     ("lowStockThreshold", 0, 0),
     ("lowStockThreshold", 1_000_000, 1_000_000),
+    ("sellsExpired", True, True),
     ("accessTokenMinutes", 1, 1),
     ("accessTokenMinutes", 15, 15),
     ("refreshTokenDays", 1, 1),
@@ -94,11 +96,11 @@ async def test_a_good_value_is_kept_and_nothing_else_changes(
 
 BAD = [
     ("companyName", None, "cannot be null"),
-    ("companyName", "", "needs a name"),
-    ("companyName", " \n ", "needs a name"),
+    ("companyName", "", "at least one character"),
+    ("companyName", " \n ", "at least one character"),
     ("companyName", "x" * 201, "At most 200 characters fit; these are 201"),
     ("companyName", "two\nlines", "control characters"),
-    ("companyName", "\u200b\u00a0", "needs a name"),
+    ("companyName", "\u200b\u00a0", "at least one character"),
     ("companyName", "abc\u202edef", "control characters"),
     ("companyName", "bell\x07", "control characters"),
     ("companyAddress", "x" * 501, "At most 500"),
@@ -176,7 +178,7 @@ async def test_two_administrators_cannot_overwrite_each_other(database: Database
     (refusal,) = [result for result in results if isinstance(result, BaseException)]
     assert isinstance(refusal, Conflict)
     assert refusal.path == ("expectedVersion",)
-    assert "version 2 now" in refusal.message
+    assert "version is 2 now" in refusal.message
     assert (await read(database))["version"] == 2
     assert len(await entries(database)) == 1
 

@@ -6,6 +6,7 @@ import hmac
 import json
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -341,3 +342,33 @@ def test_a_ticket_is_no_access_token_and_the_other_way_round(tokens: AccessToken
             tokens.read_ticket(text, PATH)
     with pytest.raises(Unauthenticated):
         tokens.read_ticket(signed(claims(typ="ticket"), kind="ticket"), "None")
+
+
+def test_a_steady_ticket_stays_the_same_for_five_minutes_and_is_good_for_as_long(tokens: AccessTokens) -> None:
+    with time_machine.travel("2030-01-01T12:05:00Z", tick=False) as clock:
+        first = tokens.steady_ticket(VIEWER, PATH).text
+        clock.shift(299)
+        last = tokens.steady_ticket(VIEWER, PATH).text
+        # another process with the same key
+        elsewhere = AccessTokens(tokens.keys).steady_ticket(VIEWER, PATH).text
+        clock.shift(299)
+        assert tokens.read_ticket(last, PATH) == Claims(VIEWER.user_id, VIEWER.session_id)
+        assert tokens.steady_ticket(VIEWER, PATH).text != first
+        clock.shift(10)
+        with pytest.raises(Unauthenticated, match="expired"):
+            tokens.read_ticket(last, PATH)
+
+    assert first == last == elsewhere
+
+
+def test_a_steady_ticket_is_that_of_one_session_for_one_path(tokens: AccessTokens) -> None:
+    ticket = tokens.steady_ticket(VIEWER, PATH).text
+
+    for viewer, path in (
+        (replace(VIEWER, user_id=VIEWER.user_id + 1), PATH),
+        (replace(VIEWER, session_id=VIEWER.session_id + 1), PATH),
+        (VIEWER, "/elsewhere"),
+    ):
+        assert tokens.steady_ticket(viewer, path).text != ticket
+    with pytest.raises(Unauthenticated, match="not valid"):
+        tokens.read_ticket(ticket, "/elsewhere")

@@ -24,7 +24,11 @@ TEMPLATES = PACKAGE / "services" / "mail" / "templates"
 # What makes messages; their subclasses do as well.
 ROOTS = frozenset({"ServiceError", "RequestRefused", "Sentence"})
 # Arguments that are no values of the message.
-TAKEN = {"RequestRefused": frozenset({"status", "code", "headers"})}
+TAKEN = {
+    "RequestRefused": frozenset({"status", "code", "headers"}),
+    "InsufficientStock": frozenset({"path", "shortages"}),
+    "PurchaseInUse": frozenset({"path", "blockers"}),
+}
 TAKEN_BY_OTHERS = frozenset({"path"})
 # What the head of a catalogue need not say; dates and versions would differ after every run.
 FLEETING = tuple(

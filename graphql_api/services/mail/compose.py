@@ -91,6 +91,8 @@ def _subject(kind: MailKind, company: str) -> Sentence:
             return Sentence("Your password was changed")
         case MailKind.INVITATION:
             return Sentence("Invitation from {company}", company=company)
+        case MailKind.LOW_STOCK:
+            return Sentence("Low stock")
 
 
 def _deliverable(address: str) -> str:
@@ -117,4 +119,8 @@ def _shown_value(value: Any, language: Language) -> Any:
             return format_datetime(value, "d MMMM y, HH:mm 'UTC'", locale=language.value)
         case str():
             return one_line(value)
+        case Mapping():
+            return {name: _shown_value(part, language) for name, part in value.items()}
+        case list():
+            return [_shown_value(part, language) for part in value]
     return value

@@ -44,6 +44,11 @@ class Delivery(Protocol):
         """The address that mails come from."""
         ...
 
+    @property
+    def is_server(self) -> bool:
+        """Whether mails get to their readers by themselves."""
+        ...
+
     async def deliver(self, message: EmailMessage) -> None:
         """Hand a mail over.
 
@@ -62,6 +67,8 @@ class SmtpDelivery:
         sender: the address that mails come from.
         timeout: seconds that the server may take for one answer.
     """
+
+    is_server = True
 
     def __init__(self, url: str, sender: str, *, timeout: float = SMTP_SECONDS) -> None:
         self.sender = sender
@@ -130,6 +137,8 @@ class FolderDelivery:
         folder: where the files go; only its owner may look into it.
         sender: the address that mails come from.
     """
+
+    is_server = False
 
     def __init__(self, folder: Path, sender: str) -> None:
         self.folder = folder

@@ -19,17 +19,22 @@ class MailKind(StrEnum):
     RESET_PASSWORD = "RESET_PASSWORD"  # noqa: S105 - the name of a purpose
     PASSWORD_CHANGED = "PASSWORD_CHANGED"  # noqa: S105 - as above
     INVITATION = "INVITATION"
+    LOW_STOCK = "LOW_STOCK"
 
 
+# What nobody waits for at the mailbox, because the program itself shows it: sent by a mail server or not at all.
+NEEDS_SERVER = frozenset({MailKind.LOW_STOCK})
 # What the templates of a kind speak of, beside the company: `minutes` (int) are how long a code is good for, `role` is
-# a `Role`, `expires_at` a datetime in UTC. Nobody is addressed by a name before the address is proven: whoever
-# registers could have us write anything to anybody.
+# a `Role`, `expires_at` a datetime in UTC, `products` a list of mappings with the names of `product` and `store`, the
+# bottles `on_hand` and the `threshold`, and `others` counts those that are not in it. Nobody is addressed by a
+# name before the address is proven: whoever registers could have us write anything to anybody.
 VALUES: Mapping[MailKind, frozenset[str]] = {
     MailKind.VERIFY_EMAIL: frozenset({"code", "minutes"}),
     MailKind.ALREADY_REGISTERED: frozenset({"name"}),
     MailKind.RESET_PASSWORD: frozenset({"name", "code", "minutes"}),
     MailKind.PASSWORD_CHANGED: frozenset({"name"}),
     MailKind.INVITATION: frozenset({"code", "role", "expires_at"}),
+    MailKind.LOW_STOCK: frozenset({"products", "others"}),
 }
 
 
@@ -59,15 +64,15 @@ class Mail:
             raise ValueError(f"A mail {self.kind} lacks the values {sorted(missing)}.")
 
 
-async def enqueue_mail(work: UnitOfWork, kind: MailKind, key: int) -> None:
-    """Have a mail sent once this transaction has committed, and never if it has not.
+async def enqueue_mail(work: UnitOfWork, kind: MailKind, *keys: int) -> None:
+    """Have a mail sent for each key once this transaction has committed, and never if it has not.
 
     Args:
         work: the transaction that gives reason for the mail.
         kind: what the mail is for.
-        key: of the row that the preparer of this kind reads; nothing secret is kept with the job.
+        keys: of the rows that the preparer of this kind reads; nothing secret is kept with the job.
     """
-    await work.enqueue(MAIL_JOB, mail_payload(kind, key))
+    await work.enqueue(MAIL_JOB, *(mail_payload(kind, key) for key in keys))
 
 
 def mail_payload(kind: MailKind, key: int) -> bytes:

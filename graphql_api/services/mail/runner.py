@@ -12,9 +12,10 @@ from graphql_api.services.account import (
 )
 from graphql_api.services.invitation import prepare_invitation_mail
 from graphql_api.services.key import KeyRing
+from graphql_api.services.low_stock_mail import prepare_low_stock_mail
 from graphql_api.services.mail.compose import compose
 from graphql_api.services.mail.delivery import Delivery, Undelivered
-from graphql_api.services.mail.message import Mail, MailKind, wished_mail
+from graphql_api.services.mail.message import NEEDS_SERVER, Mail, MailKind, wished_mail
 from graphql_api.services.settings import read_settings
 from graphql_api.services.unit_of_work import UnitOfWork, unit_of_work
 
@@ -27,6 +28,7 @@ PREPARERS: Mapping[MailKind, Preparer] = {
     MailKind.RESET_PASSWORD: prepare_reset_mail,
     MailKind.PASSWORD_CHANGED: prepare_password_changed_mail,
     MailKind.INVITATION: prepare_invitation_mail,
+    MailKind.LOW_STOCK: prepare_low_stock_mail,
 }
 
 
@@ -68,6 +70,8 @@ class MailRunner:
     async def _prepare(self, payload: bytes) -> tuple[Mail | None, str]:
         """What to send, in whose name; what the preparer noted is kept before anything leaves."""
         kind, key = wished_mail(payload)
+        if kind in NEEDS_SERVER and not self.delivery.is_server:
+            return None, ""
         async with unit_of_work(self.database) as work:
             mail = await PREPARERS[kind](work, key, self.keys)
             company = (await read_settings(work.session)).company_name

@@ -1,0 +1,1 @@
+"""Documents as PDF: what stands on them, and how they are set."""
