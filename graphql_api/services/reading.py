@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import ARRAY, BigInteger, ColumnElement, any_, literal, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import class_mapper
 
 Row = TypeVar("Row")
 
@@ -19,6 +20,7 @@ def plain_row(kind: type[Row], values: Mapping[str, Any]) -> Row:
 
     Setting what is mapped to a table, attribute by attribute, takes longer than most statements.
     """
+    class_mapper(kind)  # the attributes can be read once all tables are known to each other
     row = kind.__new__(kind)
     row.__dict__.update(values)
     return row

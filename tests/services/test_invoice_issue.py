@@ -3,6 +3,8 @@
 import asyncio
 import datetime as dt
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -336,3 +338,17 @@ async def test_issuing_takes_the_same_few_statements_however_many_lines_there_ar
 def verb(statement: str) -> str:
     """What a statement is known by: the first of the marks that it has."""
     return next((mark for mark in MARKS if mark in statement), statement)
+
+
+COLD = """
+from graphql_api.database.invoice import InvoiceRow
+from graphql_api.services.reading import plain_row
+print(plain_row(InvoiceRow, {"number": "2633-000001"}).number)
+"""
+
+
+def test_the_first_invoice_of_a_process_can_be_issued() -> None:
+    """Nothing else has made a row yet, and so nothing has told the tables of each other."""
+    done = subprocess.run([sys.executable, "-c", COLD], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "2633-000001"
