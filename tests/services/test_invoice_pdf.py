@@ -190,6 +190,30 @@ async def test_what_was_issued_does_not_change_with_the_names_of_today(database:
     assert all(name in read_pages(before).text for name in ("Old name", "Old store", "Old company"))
 
 
+async def test_a_credit_note_has_the_names_of_the_invoice_that_it_takes_back(database: Database) -> None:
+    # given
+    async with database.transaction() as session:
+        store = await create_store(session, name="Old store")
+        product = await create_product(session, name="Old name")
+        original = await create_invoice(session, Line(product, 2), store=store)
+        note = await create_invoice(session, Line(product, -1), store=store, number="1-C000001")
+        note.credit_of = original.id
+    async with unit_of_work(database) as work:
+        await freeze_names(work, original.id)
+
+    # when it is written after everything was renamed
+    await change(database, "UPDATE product SET name = 'New name'")
+    await change(database, "UPDATE store SET name = 'New store'")
+    async with unit_of_work(database) as work:
+        await freeze_names(work, note.id)
+
+    # then
+    printed = read_pages(await print_invoice(database, note)).text
+    assert "Old name" in printed
+    assert "Old store" in printed
+    assert "New" not in printed
+
+
 async def test_void_and_paid_invoices_and_credit_notes_say_so(database: Database) -> None:
     async with database.transaction() as session:
         product = await create_product(session)

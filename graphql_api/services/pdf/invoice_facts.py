@@ -29,10 +29,13 @@ MAX_LINES = 2_000
 SKU_WIDTH = 12
 WORD_WIDTH = 24
 BREAK = "\u200b"
+# What is frozen stays; a credit note has the names of the invoice that it takes back.
 PRINTED = """jsonb_build_object(
-  'store', coalesce(i.printed->'store', jsonb_build_array(s.number::text, s.name, s.address, p.city, p.zip_code)),
+  'store', coalesce(i.printed->'store', (SELECT o.printed->'store' FROM invoice o WHERE o.id = i.credit_of),
+                    jsonb_build_array(s.number::text, s.name, s.address, p.city, p.zip_code)),
   'lines', (SELECT coalesce(jsonb_object_agg(l.line_number, jsonb_build_array(q.sku, q.name)), '{}')
             FROM invoice_line l JOIN product q ON q.id = l.product_id WHERE l.invoice_id = i.id)
+           || coalesce((SELECT o.printed->'lines' FROM invoice o WHERE o.id = i.credit_of), '{}')
            || coalesce(i.printed->'lines', '{}'))"""
 # Of an invoice `i`, whose id is the first parameter, as the end of an UPDATE that sets something to `PRINTED`.
 PRINTED_FROM = "FROM store s JOIN place p ON p.id = s.place_id WHERE i.id = $1 AND s.id = i.store_id"
@@ -42,7 +45,7 @@ FREEZE = f"UPDATE invoice i SET printed = {PRINTED} {PRINTED_FROM}"  # noqa: S60
 async def freeze_names(work: UnitOfWork, invoice_id: int) -> None:
     """Keep the names of the store and the products with an invoice, as they are to be printed from now on.
 
-    What has been frozen before stays; lines that are new since are added.
+    What has been frozen before stays, here or on the invoice that a credit note takes back; new lines are added.
     """
     await work.session.flush()
     await (await work.driver()).execute(FREEZE, invoice_id)
