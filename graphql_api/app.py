@@ -18,6 +18,8 @@ from starlette.routing import Route
 
 from graphql_api.config import Settings, SettingsError, load_settings
 from graphql_api.database.engine import Database
+from graphql_api.events.feed import Feed
+from graphql_api.events.relay import Relay
 from graphql_api.schema.context import Services
 from graphql_api.schema.root import build_schema
 from graphql_api.services.authentication import Authentication
@@ -66,11 +68,12 @@ def create_app(settings: Settings) -> Starlette:
     redis = create_redis(settings)
     worker = create_worker(settings, database, storage) if settings.worker_in_server else None
     services = create_services(settings, database, storage, redis)
+    relay = Relay(database.url)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         try:
-            async with listening(services.noticeboard), running(worker):
+            async with listening(services.noticeboard), following(services.feed, relay), running(worker):
                 yield
         finally:
             await redis.aclose()
@@ -173,6 +176,7 @@ def create_services(settings: Settings, database: Database, storage: FileStorage
         noticeboard=noticeboard,
         throttle=Throttle(redis, secret=keys.current.secret),
         documents=Renderer(),
+        feed=Feed(database),
     )
 
 
@@ -210,6 +214,18 @@ async def listening(noticeboard: Noticeboard) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait({task}, timeout=STOP_SECONDS)
+
+
+@asynccontextmanager
+async def following(feed: Feed, relay: Relay) -> AsyncIterator[None]:
+    """Have events numbered, and follow them, for as long as the block lasts."""
+    tasks = [asyncio.create_task(feed.run()), asyncio.create_task(relay.run())]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ NOUNS = (
     "books",
     "category",
     "customer",
+    "event",
     "idempotency",
     "import_job",
     "import_trace",

@@ -11,6 +11,7 @@ import strawberry
 
 from graphql_api.database.engine import Database
 from graphql_api.database.user import Language
+from graphql_api.events.feed import Feed
 from graphql_api.schema.idempotency import input_digest
 from graphql_api.schema.loaders import Loaders
 from graphql_api.schema.permissions import Policy
@@ -46,6 +47,7 @@ class Services:
         noticeboard: where this process hears that its memory is out of date.
         throttle: counts attempts.
         documents: sets PDFs.
+        feed: the events of the database as this process has them.
     """
 
     database: Database
@@ -57,6 +59,7 @@ class Services:
     noticeboard: Noticeboard
     throttle: Throttle
     documents: Renderer
+    feed: Feed
 
     @cached_property
     def turns(self) -> Turns:

@@ -79,6 +79,7 @@ describe(
         "PAYLOAD_TOO_LARGE": "The upload is larger than this server takes.",
         "QUERY_TOO_COMPLEX": "The request asks for more than one answer may hold.",
         "RATE_LIMITED": "Too many attempts in a short time; wait for `retryAfter` seconds.",
+        "CURSOR_EXPIRED": "What follows the cursor is no longer kept; begin anew from the present state.",
         "OPERATION_TIMEOUT": "The answer took too long; ask for less.",
         "SERVICE_UNAVAILABLE": "A part of the server cannot be reached; try again in a few seconds.",
     },

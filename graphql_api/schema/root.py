@@ -41,6 +41,7 @@ from graphql_api.schema.stock import StockQuery
 from graphql_api.schema.stock_movement import StockMovementQuery
 from graphql_api.schema.stock_mutation import StockMutation
 from graphql_api.schema.stock_report import StockReportQuery
+from graphql_api.schema.stock_subscription import StockSubscription
 from graphql_api.schema.store import StoreQuery
 from graphql_api.schema.store_mutation import StoreMutation
 from graphql_api.schema.upload import UPLOAD_SCALAR, Upload
@@ -103,6 +104,13 @@ class Mutation(
     """Everything that can be changed."""
 
 
+@strawberry.type(
+    description="Everything that can be listened to: over a WebSocket (graphql-transport-ws), or as server-sent events."
+)
+class Subscription(StockSubscription):
+    """Everything that can be listened to."""
+
+
 class ApiSchema(strawberry.Schema):
     """The schema with the rules of this house: prepared documents, checked rights, errors fit to be seen."""
 
@@ -124,6 +132,7 @@ def build_schema(policy: Policy | None = None) -> ApiSchema:
     return ApiSchema(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         types=[InputError, ShortStock, PurchaseBlocked],
         policy=policy or Policy(),
     )

@@ -18,6 +18,7 @@ class ErrorCode(StrEnum):
     PAYLOAD_TOO_LARGE = "PAYLOAD_TOO_LARGE"
     QUERY_TOO_COMPLEX = "QUERY_TOO_COMPLEX"
     RATE_LIMITED = "RATE_LIMITED"
+    CURSOR_EXPIRED = "CURSOR_EXPIRED"
     OPERATION_TIMEOUT = "OPERATION_TIMEOUT"
     SERVICE_UNAVAILABLE = "SERVICE_UNAVAILABLE"
 
@@ -128,6 +129,12 @@ class TooComplex(ServiceError):  # noqa: N818 - as above
     """The request asks for more than one answer may hold."""
 
     code = ErrorCode.QUERY_TOO_COMPLEX
+
+
+class CursorIsExpired(ServiceError):  # noqa: N818 - as above
+    """What follows a cursor of the event log is no longer kept."""
+
+    code = ErrorCode.CURSOR_EXPIRED
 
 
 class RateLimited(ServiceError):  # noqa: N818 - as above
