@@ -1,7 +1,9 @@
 """Signing in with a password."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy import update
 from sqlmodel import col
@@ -28,9 +30,16 @@ class Credentials:
 
 @dataclass(frozen=True)
 class ProvenUser:
-    """An account whose password somebody knows; `new_hash` is to replace one made with other parameters."""
+    """An account whose password somebody knows.
+
+    Args:
+        user: as it was when the password was checked.
+        is_hash_of_it: whether another hash is one of the same password.
+        new_hash: is to replace one made with other parameters.
+    """
 
     user: UserRow
+    is_hash_of_it: Callable[[str], Awaitable[bool]] = field(repr=False)
     new_hash: str | None = field(default=None, repr=False)
 
 
@@ -50,9 +59,10 @@ async def prove_user(database: Database, passwords: Passwords, credentials: Cred
     is_right = await passwords.verify(credentials.password, user.password_hash if user else None)
     if user is None or not is_right or not user.is_active:
         raise Unauthenticated("The e-mail address or the password is wrong.")
+    is_hash_of_it = partial(passwords.verify, credentials.password)
     if not passwords.is_outdated(user.password_hash):
-        return ProvenUser(user)
-    return ProvenUser(user, await passwords.hash(credentials.password))
+        return ProvenUser(user, is_hash_of_it)
+    return ProvenUser(user, is_hash_of_it, await passwords.hash(credentials.password))
 
 
 async def login(work: UnitOfWork, proven: ProvenUser, device: Device, access_tokens: AccessTokens) -> Tokens:
@@ -62,9 +72,11 @@ async def login(work: UnitOfWork, proven: ProvenUser, device: Device, access_tok
         Unauthenticated: the password or the account has changed since.
     """
     user = await locked_user(work.session, proven.user.id)
-    if user.password_hash != proven.user.password_hash or not user.is_active:
+    # somebody who signed in at the same moment may have renewed the hash, and the password is still the same
+    is_as_proven = user.password_hash == proven.user.password_hash
+    if not user.is_active or not (is_as_proven or await proven.is_hash_of_it(user.password_hash)):
         raise Unauthenticated("The e-mail address or the password is wrong.")
-    if proven.new_hash is not None:
+    if is_as_proven and proven.new_hash is not None:
         renewed = update(UserRow).where(col(UserRow.id) == user.id).values(password_hash=proven.new_hash)
         await work.session.execute(renewed)
         logger.info("The password hash of account %s was renewed with the parameters of today", user.id)

@@ -122,6 +122,18 @@ async def test_an_outdated_hash_is_replaced_by_the_next_login(database: Database
         assert (await session.get_one(UserRow, user.id)).password_hash == now.password_hash
 
 
+async def test_who_sign_in_while_the_hash_is_renewed_all_get_in(database: Database, user: UserRow) -> None:
+    passwords = Passwords(replace(CHEAP, time_cost=2))
+    # given several who have proven the old hash, so that the first of them renews it
+    proven = [await prove_user(database, passwords, Credentials(user.email, PASSWORD)) for _ in range(3)]
+
+    for one in proven:
+        async with unit_of_work(database, Act("login")) as work:
+            await login(work, one, LAPTOP, ACCESS)
+
+    assert len(await live_sessions(database, user)) == 3
+
+
 async def test_a_password_changed_meanwhile_does_not_sign_in(database: Database, user: UserRow) -> None:
     proven = await prove_user(database, Passwords(CHEAP), Credentials(user.email, PASSWORD))
     async with database.transaction() as session:
