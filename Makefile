@@ -116,6 +116,6 @@ bench: setup ## Run the benchmarks and print the table
 
 .PHONY: clean
 clean: ## Remove what the other targets make; data in var/ stays
-	@rm -rf $(VENV) $(GRAPHIQL)/dist $(GRAPHIQL)/node_modules .mypy_cache .ruff_cache .pytest_cache \
+	@rm -rf $(VENV) $(GRAPHIQL)/dist $(GRAPHIQL)/node_modules tests/clients/node_modules benchmarks/subscriptions/node_modules .mypy_cache .ruff_cache .pytest_cache \
 	    .import_linter_cache .hypothesis .coverage .coverage.* *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -38,6 +38,7 @@ from graphql_api import embedded
 from graphql_api.app import create_services
 from graphql_api.config import Settings, load_settings
 from graphql_api.database.engine import Database
+from graphql_api.events.bus import Bus
 from graphql_api.schema.context import Context, Origin, Services
 from graphql_api.schema.node import global_id
 from graphql_api.schema.root import build_schema
@@ -251,7 +252,7 @@ async def measure_issuing(settings: Settings, invoices: int, rounds: int, profil
     database = Database(url, pool_size=CLIENTS)
     connection = await asyncpg.connect(url)
     redis: Any = None
-    services = create_services(settings, database, cast("Any", None), redis)
+    services = create_services(settings, database, cast("Any", None), redis, Bus(None, "here"))
     people = People(await sign_in_people(database, services.authentication.tokens, 10 * rounds * invoices // TURNS + 2))
     company = await fill(connection)
     try:

@@ -1,12 +1,13 @@
 """Everything put together: each part is built once, here, and handed to those who need it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -14,20 +15,21 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from graphql_api.config import Settings, SettingsError, load_settings
 from graphql_api.database.engine import Database
+from graphql_api.events.bus import Bus
 from graphql_api.events.feed import Feed
+from graphql_api.events.identity import log_identity
 from graphql_api.events.relay import Relay
+from graphql_api.events.retention import forget_old_events
 from graphql_api.schema.context import Services
-from graphql_api.schema.root import build_schema
+from graphql_api.schema.root import ApiSchema, build_schema
 from graphql_api.services.authentication import Authentication
 from graphql_api.services.books_watch import watch_books
 from graphql_api.services.idempotency import forget_old_keys
 from graphql_api.services.import_run import ImportRunner
-from graphql_api.services.key import GivenKeys, KeyRing, WeakKeyError
-from graphql_api.services.key_file import OwnKeys
 from graphql_api.services.low_stock_sweep import sweep_low_stock
 from graphql_api.services.mail.delivery import create_delivery
 from graphql_api.services.mail.runner import MailRunner
@@ -36,25 +38,41 @@ from graphql_api.services.password import Passwords
 from graphql_api.services.pdf.renderer import Renderer
 from graphql_api.services.periodic import Periodic
 from graphql_api.services.readiness import Readiness
+from graphql_api.services.resources import create_database, create_keys, create_storage
 from graphql_api.services.storage import FileStorage
 from graphql_api.services.throttle import Throttle
 from graphql_api.services.token import AccessTokens
 from graphql_api.transport.boundary import RequestBoundary
+from graphql_api.transport.fanout import Fanout
 from graphql_api.transport.files import Downloads
 from graphql_api.transport.graphiql_page import graphiql_routes
 from graphql_api.transport.graphql_http import GraphQLEndpoint
+from graphql_api.transport.graphql_sse import Streaming
+from graphql_api.transport.graphql_ws import GraphQLSocketEndpoint
+from graphql_api.transport.graphql_ws_connection import House
+from graphql_api.transport.graphql_ws_limits import SocketLimits
+from graphql_api.transport.graphql_ws_operation import Engine
 from graphql_api.transport.health import Health
 from graphql_api.transport.images import Images
 from graphql_api.transport.invoice_pdf import InvoicePdfs
 from graphql_api.transport.low_stock_report import LowStockReports
 from graphql_api.transport.metrics import MetricsPage
 from graphql_api.transport.origin import ClientAddress
+from graphql_api.transport.presence import Presence
 from graphql_api.transport.problems import http_problem
+from graphql_api.transport.stopping import Stopping
 from graphql_api.worker import Worker
 
 STOP_SECONDS = 2.0
 REDIS_SECONDS = 1.0
-ALLOWED_HEADERS = ("authorization", "content-type", "graphql-require-preflight", "idempotency-key", "x-request-id")
+ALLOWED_HEADERS = (
+    "authorization",
+    "content-type",
+    "graphql-require-preflight",
+    "idempotency-key",
+    "last-event-id",
+    "x-request-id",
+)
 
 
 def create_app(settings: Settings) -> Starlette:
@@ -67,38 +85,36 @@ def create_app(settings: Settings) -> Starlette:
     storage = create_storage(settings)
     redis = create_redis(settings)
     worker = create_worker(settings, database, storage) if settings.worker_in_server else None
-    services = create_services(settings, database, storage, redis)
-    relay = Relay(database.url)
+    bus = create_bus(settings, database)
+    services = create_services(settings, database, storage, redis, bus)
+    relay = create_relay(database, bus)
+    schema = build_schema()
+    fanout = Fanout(schema, services)
+    presence = Presence(services, settings.connections_per_user)
+    stopping = Stopping()
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         try:
-            async with listening(services.noticeboard), following(services.feed, relay), running(worker):
-                yield
+            async with (
+                listening(services.noticeboard),
+                following(services.feed),
+                relaying(relay, bus),
+                watching(presence),
+                delivering(fanout),
+                running(worker),
+            ):
+                with stopping.heard():
+                    yield
         finally:
             await redis.aclose()
             await database.close()
 
-    endpoint = GraphQLEndpoint(
-        schema=build_schema(),
-        services=services,
-        upload_limit=settings.upload_limit_bytes,
-        upload_folder=_upload_folder(settings),
-    )
-    health = Health(Readiness(database, redis))
+    streaming = Streaming(fanout, presence, stopping)
     return Starlette(
         routes=[
-            Route("/graphql", endpoint.handle, methods=["GET", "POST"]),
-            *graphiql_routes(),
-            Route("/images/{name}/{variant}.webp", Images(services).get),
-            Route("/imports/{id}/rejects.csv", Downloads(services).rejects),
-            Route("/invoices/{id}.pdf", InvoicePdfs(services).get),
-            Route("/reports/low-stock.txt", LowStockReports(services).text),
-            Route("/reports/low-stock.csv", LowStockReports(services).csv),
-            Route("/metrics", MetricsPage(services, [ip_network(text) for text in settings.metrics_readers]).get),
-            Route("/health/live", health.live),
-            Route("/health/ready", health.ready),
-            Route("/", _to_graphql),
+            *_graphql_routes(settings, schema, services, streaming),
+            *_other_routes(settings, services, Health(Readiness(database, redis))),
         ],
         middleware=[
             Middleware(ClientAddress, proxies=[ip_network(network) for network in settings.trusted_proxies]),
@@ -111,22 +127,43 @@ def create_app(settings: Settings) -> Starlette:
     )
 
 
+def _graphql_routes(
+    settings: Settings, schema: ApiSchema, services: Services, streaming: Streaming
+) -> Sequence[BaseRoute]:
+    endpoint = GraphQLEndpoint(
+        schema=schema,
+        services=services,
+        streaming=streaming,
+        upload_limit=settings.upload_limit_bytes,
+        upload_folder=_upload_folder(settings),
+    )
+    limits = SocketLimits(operations=settings.operations_per_socket)
+    engine = Engine(services, schema, streaming.fanout)
+    sockets = GraphQLSocketEndpoint(House(engine, streaming.presence, limits))
+    return (
+        Route("/graphql", endpoint.handle, methods=["GET", "POST"]),
+        WebSocketRoute("/graphql", sockets),
+        *graphiql_routes(),
+    )
+
+
+def _other_routes(settings: Settings, services: Services, health: Health) -> Sequence[BaseRoute]:
+    return (
+        Route("/images/{name}/{variant}.webp", Images(services).get),
+        Route("/imports/{id}/rejects.csv", Downloads(services).rejects),
+        Route("/invoices/{id}.pdf", InvoicePdfs(services).get),
+        Route("/reports/low-stock.txt", LowStockReports(services).text),
+        Route("/reports/low-stock.csv", LowStockReports(services).csv),
+        Route("/metrics", MetricsPage(services, [ip_network(text) for text in settings.metrics_readers]).get),
+        Route("/health/live", health.live),
+        Route("/health/ready", health.ready),
+        Route("/", _to_graphql),
+    )
+
+
 def app_from_environment() -> Starlette:
     """The web application for server processes that get their settings from the environment alone."""
     return create_app(load_settings())
-
-
-def create_database(settings: Settings) -> Database:
-    """The database of the settings.
-
-    Raises:
-        SettingsError: there is none.
-    """
-    if settings.database_url is None:
-        raise SettingsError("DATABASE_URL is not set. `graphql-api serve` starts a PostgreSQL of its own.")
-    return Database(
-        settings.database_url, pool_size=settings.database_pool_size, timeout=settings.query_timeout_seconds
-    )
 
 
 def create_redis(settings: Settings) -> Redis:
@@ -137,32 +174,29 @@ def create_redis(settings: Settings) -> Redis:
     """
     if settings.redis_url is None:
         raise SettingsError("REDIS_URL is not set. `graphql-api serve` starts a Valkey of its own.")
-    return Redis.from_url(settings.redis_url, socket_timeout=REDIS_SECONDS, socket_connect_timeout=REDIS_SECONDS)
+    # many at once wait for a connection; to refuse them would look as if Redis were away
+    connections = BlockingConnectionPool.from_url(
+        settings.redis_url,
+        timeout=REDIS_SECONDS,
+        socket_timeout=REDIS_SECONDS,
+        socket_connect_timeout=REDIS_SECONDS,
+    )
+    return Redis.from_pool(connections)
 
 
-def create_keys(settings: Settings) -> KeyRing:
-    """The keys of the settings, or else those of the data folder.
-
-    Raises:
-        SettingsError: a key could be guessed, or the file of keys in the data folder cannot be used.
-    """
-    previous = [key.get_secret_value() for key in settings.previous_secret_keys]
-    if settings.secret_key is None:
-        if previous:
-            raise SettingsError("PREVIOUS_SECRET_KEYS needs SECRET_KEY, the key that has replaced them.")
-        return OwnKeys(settings.data_dir)
-    try:
-        return GivenKeys(settings.secret_key.get_secret_value(), previous)
-    except WeakKeyError as error:
-        raise SettingsError(f"SECRET_KEY or PREVIOUS_SECRET_KEYS cannot be used: {error}") from None
+def create_bus(settings: Settings, database: Database) -> Bus:
+    """The bus of the settings, for the events of this database and no other."""
+    return Bus(settings.redis_url, lambda: log_identity(database))
 
 
-def create_storage(settings: Settings) -> FileStorage:
-    """The storage of the settings."""
-    return FileStorage(settings.storage)
+def create_relay(database: Database, bus: Bus) -> Relay:
+    """A relay that hears of every commit of this process."""
+    relay = Relay(database.url, bus)
+    database.on_commit = relay.wake
+    return relay
 
 
-def create_services(settings: Settings, database: Database, storage: FileStorage, redis: Redis) -> Services:
+def create_services(settings: Settings, database: Database, storage: FileStorage, redis: Redis, bus: Bus) -> Services:
     """What all operations of this process share."""
     keys = create_keys(settings)
     noticeboard = Noticeboard(database.url)
@@ -176,7 +210,7 @@ def create_services(settings: Settings, database: Database, storage: FileStorage
         noticeboard=noticeboard,
         throttle=Throttle(redis, secret=keys.current.secret),
         documents=Renderer(),
-        feed=Feed(database),
+        feed=Feed(database, bus),
     )
 
 
@@ -187,16 +221,17 @@ def create_worker(settings: Settings, database: Database, storage: FileStorage) 
         database.url,
         imports=ImportRunner(database, storage, settings.unpacked_limit_bytes),
         mails=MailRunner(database, delivery, create_keys(settings)),
-        periodic=create_periodic(database),
+        periodic=create_periodic(database, settings.event_retention_days),
     )
 
 
-def create_periodic(database: Database) -> Sequence[Periodic]:
+def create_periodic(database: Database, event_retention_days: int) -> Sequence[Periodic]:
     """What comes round by the clock; times are UTC."""
     return (
         Periodic("books", "17 3 * * *", lambda: watch_books(database)),
         Periodic("low-stock", "*/15 * * * *", lambda: _done(sweep_low_stock(database))),
         Periodic("idempotency-keys", "42 * * * *", lambda: _done(forget_old_keys(database))),
+        Periodic("events", "7 * * * *", lambda: _done(forget_old_events(database, event_retention_days))),
     )
 
 
@@ -217,9 +252,36 @@ async def listening(noticeboard: Noticeboard) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def following(feed: Feed, relay: Relay) -> AsyncIterator[None]:
-    """Have events numbered, and follow them, for as long as the block lasts."""
-    tasks = [asyncio.create_task(feed.run()), asyncio.create_task(relay.run())]
+async def watching(presence: Presence) -> AsyncIterator[None]:
+    """Watch over who is connected for as long as the block lasts."""
+    async with _background(presence.run()):
+        yield
+
+
+@asynccontextmanager
+async def delivering(fanout: Fanout) -> AsyncIterator[None]:
+    """Run subscriptions for as long as the block lasts."""
+    async with _background(fanout.run()):
+        yield
+
+
+@asynccontextmanager
+async def following(feed: Feed) -> AsyncIterator[None]:
+    """Follow events for as long as the block lasts."""
+    async with _background(feed.run()):
+        yield
+
+
+@asynccontextmanager
+async def relaying(relay: Relay, bus: Bus) -> AsyncIterator[None]:
+    """Have events numbered, here or elsewhere, and told of for as long as the block lasts."""
+    async with _background(bus.run(), relay.run()):
+        yield
+
+
+@asynccontextmanager
+async def _background(*runs: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(run) for run in runs]
     try:
         yield
     finally:

@@ -206,6 +206,21 @@ class Settings(BaseSettings):
     query_timeout_seconds: float = Field(
         default=30, gt=0, le=3600, description="After so many seconds a statement in the database is given up."
     )
+    connections_per_user: int = Field(
+        default=50,
+        ge=1,
+        le=1_000_000,
+        description="Open connections for subscriptions (WebSockets and event streams) of one account in one process.",
+    )
+    operations_per_socket: int = Field(
+        default=100, ge=1, le=10_000, description="Operations that may run on one WebSocket at once."
+    )
+    event_retention_days: int = Field(
+        default=7,
+        ge=1,
+        le=3650,
+        description="For how many days events are kept, from which subscribers resume with a cursor.",
+    )
     demo: bool = Field(default=False, description="true loads demonstration data on the first start.")
 
     @property

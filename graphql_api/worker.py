@@ -69,8 +69,8 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 await self._serve()
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                logger.warning("The worker lost the database and tries again", exc_info=True)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                logger.warning("The worker has lost the database and tries again: %r", error)
                 await asyncio.sleep(RECONNECT_SECONDS)
             except Exception:
                 logger.exception("The worker failed and starts again")

@@ -8,6 +8,7 @@ from argon2 import Parameters, Type
 
 from graphql_api.database.engine import Database
 from graphql_api.database.user import Role
+from graphql_api.events.bus import Bus
 from graphql_api.events.feed import Feed
 from graphql_api.schema.context import Context, Origin, Services
 from graphql_api.schema.root import ApiSchema
@@ -83,7 +84,7 @@ def create_services(database: Database, storage: FileStorage) -> Services:
         noticeboard=noticeboard,
         throttle=Throttle(None),
         documents=Renderer(),
-        feed=Feed(database),
+        feed=Feed(database, Bus(None, "tests")),
     )
 
 

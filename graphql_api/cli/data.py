@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from graphql_api.app import create_keys, create_storage
 from graphql_api.cli.database import open_database, upgrade
 from graphql_api.cli.servers import servers
 from graphql_api.config import Settings, load_settings
 from graphql_api.database.engine import Database
 from graphql_api.demo import DemoLogin, create_demo_logins, load_demo, read_demo_logins, reset_demo_logins
 from graphql_api.services.password import Passwords
+from graphql_api.services.resources import create_keys, create_storage
 
 # changed by its user, or made with a key that was replaced
 OTHER = "is another one by now; `graphql-api demo --reset-logins` sets a new one"

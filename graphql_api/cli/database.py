@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
-from graphql_api.app import create_database
 from graphql_api.cli.description import describe
 from graphql_api.cli.failure import CommandError, shown_address
 from graphql_api.config import Settings
@@ -17,6 +16,7 @@ from graphql_api.database import migrate
 from graphql_api.database.engine import Database
 from graphql_api.database.user import Role, UserRow
 from graphql_api.services.readiness import is_migrated
+from graphql_api.services.resources import create_database
 
 CONNECT_SECONDS = 10
 

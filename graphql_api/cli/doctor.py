@@ -12,13 +12,14 @@ import aiosmtplib
 import typer
 from rich.console import Console
 
-from graphql_api.app import create_database, create_keys, create_redis, create_storage
+from graphql_api.app import create_redis
 from graphql_api.cli.database import has_administrator
 from graphql_api.cli.description import describe
 from graphql_api.cli.failure import ExitCode, shown_address
 from graphql_api.cli.servers import servers
 from graphql_api.config import Settings, load_settings
 from graphql_api.services.readiness import is_migrated
+from graphql_api.services.resources import create_database, create_keys, create_storage
 from graphql_api.transport.graphiql_page import DIST
 
 OLDEST_POSTGRES = 15

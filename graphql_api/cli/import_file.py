@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from graphql_api.app import create_storage
 from graphql_api.cli.database import open_database, upgrade
 from graphql_api.cli.failure import ExitCode
 from graphql_api.cli.import_report import ImportOutcome, ProgressView, as_json, print_outcome
@@ -41,6 +40,7 @@ from graphql_api.services.import_job import (
 )
 from graphql_api.services.import_reject import reject_counts_by_import, rejects_csv
 from graphql_api.services.import_run import Busy, ImportRunner
+from graphql_api.services.resources import create_storage
 from graphql_api.services.storage import FileStorage, StoredFile
 
 READ_BYTES = 1 << 20

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from graphql_api.app import create_keys
 from graphql_api.cli.operation import on_database, operate
 from graphql_api.config import Settings
 from graphql_api.database.engine import Database
 from graphql_api.database.user import Role
 from graphql_api.services import invitation
 from graphql_api.services.invitation import IssuedInvitation
+from graphql_api.services.resources import create_keys
 
 
 def invite(

@@ -1,6 +1,5 @@
 """The program `graphql-api`: its commands, and one way to end when something goes wrong."""
 
-import importlib
 import sys
 from importlib.metadata import version
 from typing import Annotated
@@ -9,6 +8,7 @@ import typer
 from rich.console import Console
 
 from graphql_api.cli.failure import ExitCode
+from graphql_api.cli.loading import load
 
 # Where each command is; only the one that is asked for is loaded, because some take seconds.
 COMMANDS = {
@@ -42,7 +42,7 @@ def create_program(arguments: list[str]) -> typer.Typer:
     named = [argument for argument in arguments if argument in COMMANDS][:1]
     for name in named or ([] if "--version" in arguments else COMMANDS):
         module, function = COMMANDS[name]
-        command = getattr(importlib.import_module(f"graphql_api.cli.{module}"), function)
+        command = getattr(load(f"graphql_api.cli.{module}"), function)
         if isinstance(command, typer.Typer):
             program.add_typer(command, name=name)
         else:

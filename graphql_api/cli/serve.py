@@ -4,7 +4,6 @@ What they run takes a second or two to load. It is loaded in a thread while the 
 """
 
 import contextlib
-import importlib
 import logging.config
 import signal
 import socket
@@ -16,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from graphql_api.cli.failure import CommandError
+from graphql_api.cli.loading import load
 from graphql_api.cli.servers import servers
 from graphql_api.config import Settings, load_settings
 
@@ -106,7 +106,7 @@ def _listen(settings: Settings) -> Iterator[socket.socket]:
 @contextlib.contextmanager
 def _loading(module: str) -> Iterator[Future[Any]]:
     with ThreadPoolExecutor(1) as executor:
-        yield executor.submit(importlib.import_module, module)
+        yield executor.submit(load, module)
 
 
 def _print_addresses(host: str, port: int) -> None:

@@ -1,6 +1,6 @@
 """Connections to PostgreSQL: one engine per process, short read sessions, explicit transactions."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any, cast
@@ -38,6 +38,7 @@ class Database:
             connect_args={"command_timeout": timeout, "server_settings": {"timezone": "UTC"}},
         )
         _replace_dead_connections(self.engine)
+        self.on_commit: Callable[[], None] = _do_nothing
         self._reader = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @asynccontextmanager
@@ -48,9 +49,13 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session that commits when its block ends well and rolls back when it raises."""
+        """A session that commits when its block ends well and rolls back when it raises.
+
+        After the commit `on_commit` is called.
+        """
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
+        self.on_commit()
 
     @asynccontextmanager
     async def dedicated(self) -> AsyncIterator[asyncpg.Connection]:
@@ -64,6 +69,10 @@ class Database:
     async def close(self) -> None:
         """Close every pooled connection."""
         await self.engine.dispose()
+
+
+def _do_nothing() -> None:
+    """Nobody waits for commits."""
 
 
 def _replace_dead_connections(engine: AsyncEngine) -> None:

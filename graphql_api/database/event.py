@@ -29,19 +29,13 @@ class OutboxRow(SQLModel, table=True):
     """Something that has changed and has no number yet. Triggers write it; nothing else does.
 
     Ids grow with time for whatever is locked meanwhile, such as a stock level; they have gaps. `key` names the thing
-    where one event per transaction says enough; later changes of it in the same transaction join the first.
+    of which the topic tells, or whom it is told: changes of it keep their order. Later changes of it in the same
+    transaction join the first, except where `part` makes each an event of its own.
     """
 
     __tablename__ = "outbox"
     __table_args__ = (
-        Index(
-            "uq_outbox_transaction_topic_key",
-            "transaction",
-            "topic",
-            "key",
-            unique=True,
-            postgresql_where="key IS NOT NULL",
-        ),
+        Index("uq_outbox_topic_key_transaction_part", "topic", "key", "transaction", "part", unique=True),
     )
 
     id: int = primary_key()
@@ -49,7 +43,8 @@ class OutboxRow(SQLModel, table=True):
         sa_column=Column(BigInteger, nullable=False, server_default=text("(pg_current_xact_id()::text)::bigint"))
     )
     topic: Topic = choice(Topic)
-    key: int | None = big_integer(nullable=True)
+    key: int = big_integer()
+    part: int = big_integer(default=0)
     payload: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     recorded_at: dt.datetime = instant()
 
@@ -71,9 +66,10 @@ class EventRow(SQLModel, table=True):
 
 
 class EventHeadRow(SQLModel, table=True):
-    """The one row that tells how far the log goes: the last number given, and the last one forgotten.
+    """The one row that tells how far the log goes: the last number given, its day, and the last one forgotten.
 
-    `log` names this log; a cursor of another one means nothing here.
+    Whoever gives numbers or forgets some holds this row until the commit. `log` names this log; a cursor of another
+    one means nothing here.
     """
 
     __tablename__ = "event_head"
@@ -88,3 +84,6 @@ class EventHeadRow(SQLModel, table=True):
     log: uuid.UUID = Field(sa_column=Column(Uuid, nullable=False, server_default=text("gen_random_uuid()")))
     last: int = big_integer(default=0)
     forgotten: int = big_integer(default=0)
+    recorded_on: dt.date = Field(
+        sa_column=Column(Date, nullable=False, server_default=text("(now() AT TIME ZONE 'UTC'::text)::date"))
+    )

@@ -100,7 +100,6 @@ class InvoiceChange(StrEnum):
     ISSUED = "ISSUED"
     PAID = "PAID"
     VOID = "VOID"
-    DRAFT = "DRAFT"
     DELETED = "DELETED"
 
 
@@ -122,7 +121,6 @@ class PurchaseChange(StrEnum):
 
     CREATED = "CREATED"
     UPDATED = "UPDATED"
-    ORDERED = "ORDERED"
     RECEIVED = "RECEIVED"
     VOID = "VOID"
     DELETED = "DELETED"

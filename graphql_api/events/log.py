@@ -10,13 +10,17 @@ from graphql_api.database.event import Topic
 from graphql_api.events.catalogue import Event, read_fact
 from graphql_api.events.cursor import CursorExpired
 
-HEAD = text("SELECT log::text AS log, last, forgotten FROM event_head")
+HEAD = text("SELECT log::text AS log, last, forgotten FROM event_head WHERE id = 1")
+# Before the snapshot: a day that is dropped is gone for older snapshots too, and what was read would have a hole.
+HOLD = text("LOCK TABLE ONLY event IN ACCESS SHARE MODE")
 READ = text(
     "SELECT number, topic, recorded_at, payload::text AS payload FROM event "
-    "WHERE number > :after AND number <= :last AND (CAST(:topics AS text[]) IS NULL OR topic = ANY(:topics)) "
+    "WHERE number > :after AND number <= :until AND (CAST(:topics AS text[]) IS NULL OR topic = ANY(:topics)) "
     "ORDER BY number LIMIT :most"
 )
 MOST = 500
+# How many numbers are looked through at most, however few of them are wanted.
+SPAN = 5_000
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,10 @@ class Head:
 
 @dataclass(frozen=True)
 class Passage:
-    """Events in order, and the number up to which there are no others of the topics asked for."""
+    """Events in order, and the number up to which there are no others of the topics asked for.
+
+    Read on from `until`; it may lie before the end of the log, even when there are no events.
+    """
 
     events: Sequence[Event]
     until: int
@@ -52,7 +59,7 @@ class EventLog:
             return Head(**(await session.execute(HEAD)).mappings().one())
 
     async def read(self, after: int, *, topics: Collection[Topic] | None = None, most: int = MOST) -> Passage:
-        """The events that follow number `after`, at most so many.
+        """The events that follow number `after`, at most so many, among the next 5,000.
 
         Args:
             after: the number of the last event known.
@@ -62,12 +69,14 @@ class EventLog:
         Raises:
             CursorExpired: some of what follows is no longer kept, or `after` is no number this log has given.
         """
-        wanted = None if topics is None else sorted(topics)
         async with self.database.read() as session:
+            await session.execute(HOLD)
             head = Head(**(await session.execute(HEAD)).mappings().one())
             if not head.forgotten <= after <= head.last:
                 raise CursorExpired
-            values = {"after": after, "last": head.last, "topics": wanted, "most": most}
+            until = min(head.last, after + SPAN)
+            wanted = None if topics is None else sorted(topics)
+            values = {"after": after, "until": until, "topics": wanted, "most": most}
             rows = (await session.execute(READ, values)).all()
         events = [Event(row.number, row.topic, row.recorded_at, read_fact(row.topic, row.payload)) for row in rows]
-        return Passage(events, events[-1].number if len(events) == most else head.last)
+        return Passage(events, events[-1].number if len(events) == most else until)

@@ -17,6 +17,7 @@ from sqlalchemy import (
     FromClause,
     Label,
     Select,
+    Table,
     and_,
     cast,
     func,
@@ -163,7 +164,7 @@ def report_statement(report: ReportStatement) -> Select[Any]:
 
     Always returns at least one row. Columns: `total_…` and `groups` (matching `having`), `size` (rows after gap
     filling, else 0), `as_of`; then of the row, all null when there is none: `present`, `g…` (group), `n…` (name),
-    `o…` (sort values) and the sums.
+    `r…` (revision of what the group is), `o…` (sort values) and the sums.
     """
     grouped = grouped_sums(report.source, report.groups, *report.parts)
     size: ColumnElement[Any] = literal_column("0")
@@ -203,17 +204,25 @@ def _filled(
 
 
 def _named(grouped: CTE, report: ReportStatement) -> CTE:
-    """The groups with their names and sort values."""
+    """The groups with their names, revisions and sort values."""
     joined: FromClause = grouped
     names: list[ColumnElement[Any]] = []
+    revisions: list[ColumnElement[Any]] = []
     for index, group in enumerate(report.groups):
         value = grouped.c[f"g{index}"]
         named_by = None if isinstance(group, TimeBucket) else DIMENSIONS[group].named_by
         names.append(value if named_by is None else named_by.c.name)
+        revisions.append(null() if named_by is None else _revision(named_by))
         joined = joined if named_by is None else joined.outerjoin(named_by, named_by.c.id == value)
     labels = [name.label(f"n{index}") for index, name in enumerate(names)]
+    labels += [revision.label(f"r{index}") for index, revision in enumerate(revisions)]
     order = [_sort_value(item, grouped, names, report).label(f"o{index}") for index, item in enumerate(report.order)]
     return select(grouped, *labels, *order).select_from(joined).cte("named")
+
+
+def _revision(named_by: Table) -> ColumnElement[Any]:
+    """SQL: a text that changes whenever the row does, whoever writes it: its transaction."""
+    return cast(literal_column(f"{named_by.name}.xmin"), types.Text())
 
 
 def _sort_value(
@@ -266,6 +275,10 @@ def _sort_type(item: ReportOrder) -> types.TypeEngine[Any]:
 
 
 def first_and_last_day(source: Source) -> Select[Any]:
-    """The first and the last day with lines, through the index on the date."""
+    """The first and the last day with lines that count, each found at its end of the index on the date."""
     day = source.table.c[LineKey.DATE]
-    return select(func.min(day), func.max(day))
+    counted = select(day)
+    if source.invoice_id is not None:
+        counted = counted.where(~select(INVOICES.c.id).where(INVOICES.c.id == source.invoice_id, IS_UNCOUNTED).exists())
+    first, last = (counted.order_by(order).limit(1).scalar_subquery() for order in (day, day.desc()))
+    return select(first, last)

@@ -36,6 +36,7 @@ MAX_LISTS = 60
 # Each of these may add up millions of rows, while the values it returns are few; the check reads the whole ledger.
 REPORTS: Mapping[str, int] = {
     "salesReport": 1,
+    "salesReportLive": 1,
     "stockReport": 1,
     "facets": 1,
     "overview": 1,
@@ -47,6 +48,8 @@ MAX_REPORTS = 10
 WEIGHTS: Mapping[tuple[str, str], int] = {("InvoicePdf", "sha256"): MAX_VALUES // 25}
 # Rows of a list that takes no `first`: such lists (the zips of a city) are short by nature.
 PLAIN_LIST = 10
+# Lists without `first` that are longer, and how many rows they hold at most.
+LONG_LISTS: Mapping[tuple[str, str], int] = {("StockState", "levels"): 500}
 # Rows counted for a `first` that is a variable, before its value is known.
 LARGEST_LIST = 1_000
 LARGEST_DIGITS = 7
@@ -182,11 +185,12 @@ class Measurement:
         below = self._selections(node.selection_set, inner, depth + 1)
         is_list = definition is not None and is_list_type(get_nullable_type(definition.type))
         is_paged = definition is not None and "first" in definition.args
-        rows = self._rows(node, definition) if definition and is_paged else PLAIN_LIST
+        length = LONG_LISTS.get((parent.name, node.name.value)) if parent else None
+        rows = self._rows(node, definition) if definition and is_paged else length or PLAIN_LIST
         is_root = parent in self.roots
         lists = below.lists + (is_paged or is_root)
         reports = below.reports + (REPORTS.get(node.name.value, 0) if is_root else 0)
-        if is_list and is_paged:
+        if is_list and (is_paged or length):
             return Cost(below.depth + 1, 1 + rows * (below.values + below.per_row * PLAIN_LIST), 0, lists, reports)
         if is_list:
             # How many rows there are was decided by the `first` of the field above, if it has one.

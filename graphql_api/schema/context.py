@@ -1,6 +1,7 @@
 """What every resolver of one operation shares. On a socket each operation gets a context of its own."""
 
 import logging
+from asyncio import Semaphore
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -65,6 +66,11 @@ class Services:
     def turns(self) -> Turns:
         """Who with an idempotency key may begin a transaction; the connections beyond the pool's are for the others."""
         return Turns(self.database.pool_size)
+
+    @cached_property
+    def report_turns(self) -> Semaphore:
+        """Reading a report that somebody watches takes one, so that most connections are left to everybody else."""
+        return Semaphore(max(1, self.database.pool_size // 4))
 
 
 @dataclass(frozen=True)

@@ -178,23 +178,22 @@ class Preparation(SchemaExtension):
 
     def on_validate(self) -> Iterator[None]:
         """Report what the preparation found, then look at the variables."""
-        self.execution_context.pre_execution_errors = self._errors()
+        context = self.execution_context
+        schema = context.schema._schema  # noqa: SLF001 - Strawberry has no public name for it
+        found = request_errors(schema, self.prepared, context.variables or {}) if self.prepared else []
+        context.pre_execution_errors = found
         yield
 
-    def _errors(self) -> list[GraphQLError]:
-        if self.prepared is None or self.prepared.errors:
-            return list(self.prepared.errors) if self.prepared else []
-        variables = self.execution_context.variables
-        try:
-            if variables:
-                check_variables(variables)
-            if not self.prepared.is_bounded:
-                self._check_cost(variables or {})
-        except GraphQLError as error:
-            return [error]
-        return []
 
-    def _check_cost(self, variables: Mapping[str, Any]) -> None:
-        if self.prepared and self.prepared.document:
-            schema = self.execution_context.schema._schema  # noqa: SLF001 - Strawberry has no public name for it
-            Measurement(schema, self.prepared.document, variables).check()
+def request_errors(schema: GraphQLSchema, prepared: Prepared, variables: Mapping[str, Any]) -> list[GraphQLError]:
+    """Why a prepared document must not run with these variables; empty when it may."""
+    if prepared.errors or prepared.document is None:
+        return list(prepared.errors)
+    try:
+        if variables:
+            check_variables(variables)
+        if not prepared.is_bounded:
+            Measurement(schema, prepared.document, variables).check()
+    except GraphQLError as error:
+        return [error]
+    return []

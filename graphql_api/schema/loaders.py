@@ -1,5 +1,6 @@
 """What an operation reads by id, batched: one statement for all that is asked at the same moment."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
 from functools import cached_property, partial
 from typing import Any, TypeVar
@@ -49,10 +50,24 @@ from graphql_api.services.document_line import LinesWanted
 from graphql_api.services.paging import Page
 from graphql_api.services.policy import Viewer
 
+# What changes rarely and is the same for everybody.
+CATALOGUE = ("counties", "places", "stores", "vendors", "categories", "products")
 Key = TypeVar("Key", bound=Hashable)
 Value = TypeVar("Value")
 # A batch function of a service: a read session and keys in, one value for each key in the same order out.
 Batch = Callable[[Any, Sequence[Key]], Awaitable[Sequence[Value | BaseException]]]
+
+
+class SharedLoader(DataLoader[Key, Value]):
+    """A loader from which one who asks can leave without taking the answer away from the others.
+
+    Leaving cancels what is waited for. Otherwise that is the answer that others wait for too, and it may end a batch
+    before it has begun, which then takes keys for ever and is never loaded.
+    """
+
+    def load(self, key: Key) -> Awaitable[Value]:
+        """What is found under a key."""
+        return asyncio.shield(super().load(key))
 
 
 def batched(database: Database, batch: Batch[Key, Value]) -> DataLoader[Key, Value]:
@@ -62,7 +77,7 @@ def batched(database: Database, batch: Batch[Key, Value]) -> DataLoader[Key, Val
         async with database.read() as session:
             return await batch(session, keys)
 
-    return DataLoader(load_fn=load)
+    return SharedLoader(load_fn=load)
 
 
 class Loaders:
@@ -71,6 +86,11 @@ class Loaders:
     def __init__(self, database: Database, viewer: Viewer | None = None) -> None:
         self.database = database
         self.viewer = viewer
+
+    def take_catalogue(self, others: "Loaders") -> None:
+        """Go on with what other loaders have read of stores, products and what these are sorted by."""
+        known = vars(others)
+        vars(self).update({name: known[name] for name in CATALOGUE if name in known})
 
     @cached_property
     def counties(self) -> DataLoader[int, CountyRow | None]:

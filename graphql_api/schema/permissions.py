@@ -145,6 +145,7 @@ FIELDS: Mapping[tuple[str, str], Action] = {
     ("StockMovement", "cost"): Action.READ_COSTS,
     ("StockMovement", "actor"): Action.MANAGE_USERS,
     ("StockMovement", "purchase"): Action.READ_PURCHASES,
+    ("StockChange", "actor"): Action.MANAGE_USERS,
     ("InvoiceLine", "cost"): Action.READ_COSTS,
     ("InvoiceLine", "profit"): Action.READ_COSTS,
     ("InvoiceTotals", "cost"): Action.READ_COSTS,
@@ -233,7 +234,9 @@ def guarded_fields(schema: GraphQLSchema, type_name: str, name: str) -> list[Gra
 def _guard_arguments(owner: GraphQLObjectType, inputs: GuardedInputs) -> None:
     for guarded in owner.fields.values():
         kinds = {name: argument.type for name, argument in guarded.args.items() if inputs.reach(argument.type)}
-        if kinds and guarded.resolve:
+        if kinds and guarded.subscribe:
+            guarded.subscribe = _allowed_arguments(kinds, guarded.subscribe, inputs)
+        elif kinds and guarded.resolve:
             guarded.resolve = _allowed_arguments(kinds, guarded.resolve, inputs)
 
 

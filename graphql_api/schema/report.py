@@ -1,23 +1,21 @@
 """Sales reports, the values of their filters, and the overview."""
 
 import datetime as dt
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
-from graphql_api.reports.question import SalesQuestion
 from graphql_api.schema.context import Info
 from graphql_api.schema.filters import to_where
 from graphql_api.schema.paging import PageInfo
+from graphql_api.schema.report_arguments import sales_question, takes_sales_question
 from graphql_api.schema.report_enums import FacetField, ReportSource
-from graphql_api.schema.report_input import ComparePeriod, GroupKey, ReportOrder, SalesHaving
 from graphql_api.schema.report_row import SalesChange, SalesMeasures, SalesReportRow
 from graphql_api.schema.sales_filter import Sales, SalesWhere
 from graphql_api.schema.scalars import BigInt, Cursor
 from graphql_api.schema.stock_measures import StockMeasures
 from graphql_api.services import facet, overview, report
 
-DEFAULT_ROWS = 50
 DEFAULT_FACETS = 20
 
 
@@ -37,11 +35,10 @@ class ReportMeta:
     milliseconds: float = strawberry.field(description="Time it took to find and add up, in milliseconds.")
 
 
-@strawberry.type(description="Sales by group. The rows of a page plus `others` are `grandTotal`, to the cent.")
-class SalesReport:
-    """Sales by group."""
+@strawberry.type
+class SalesReportTotals:
+    """What an answer says besides its rows."""
 
-    rows: list[SalesReportRow] = strawberry.field(description="One page of groups, in order.")
     others: SalesMeasures | None = strawberry.field(
         description=(
             "All sales of `where` that are not in these rows: of other pages and of groups that `having` keeps out. "
@@ -61,25 +58,36 @@ class SalesReport:
     page_info: PageInfo = strawberry.field(description="Where this page stands in the report.")
     meta: ReportMeta = strawberry.field(description="How the answer came about.")
 
+
+@strawberry.type(description="Sales by group. The rows of a page plus `others` are `grandTotal`, to the cent.")
+class SalesReport(SalesReportTotals):
+    """Sales by group."""
+
+    rows: list[SalesReportRow] = strawberry.field(description="One page of groups, in order.")
+
     @classmethod
     def from_report(cls, found: report.SalesReport) -> "SalesReport":
         """The report as clients see it."""
-        return cls(
-            rows=[SalesReportRow.from_row(row, found.question) for row in found.rows],
-            others=SalesMeasures.from_sums(found.others) if found.others else None,
-            grand_total=SalesMeasures.from_sums(found.grand_total),
-            before=SalesMeasures.from_sums(found.before_total) if found.before_total else None,
-            change=SalesChange.between(found.grand_total, found.before_total),
-            total_groups=found.total_groups,
-            page_info=_page_info(found),
-            meta=ReportMeta(
-                as_of=found.as_of,
-                source=found.source,
-                exact=True,
-                rows_scanned=BigInt(found.rows_scanned),
-                milliseconds=found.milliseconds,
-            ),
-        )
+        return cls(rows=[SalesReportRow.from_row(row, found.question) for row in found.rows], **totals_of(found))
+
+
+def totals_of(found: report.SalesReport) -> dict[str, Any]:
+    """The fields of `SalesReportTotals`."""
+    return {
+        "others": SalesMeasures.from_sums(found.others) if found.others else None,
+        "grand_total": SalesMeasures.from_sums(found.grand_total),
+        "before": SalesMeasures.from_sums(found.before_total) if found.before_total else None,
+        "change": SalesChange.between(found.grand_total, found.before_total),
+        "total_groups": found.total_groups,
+        "page_info": _page_info(found),
+        "meta": ReportMeta(
+            as_of=found.as_of,
+            source=found.source,
+            exact=True,
+            rows_scanned=BigInt(found.rows_scanned),
+            milliseconds=found.milliseconds,
+        ),
+    }
 
 
 def _page_info(found: report.SalesReport) -> PageInfo:
@@ -156,66 +164,10 @@ class ReportQuery:
             "{ rows { label measures { revenue profit } share } others { revenue } grandTotal { revenue } }"
         )
     )
-    async def sales_report(  # noqa: PLR0913 - one report answers all these questions
-        self,
-        info: Info,
-        *,
-        group_by: Annotated[
-            list[GroupKey],
-            strawberry.argument(
-                description="0 to 3 keys, each once, at most one of them a time. None: one row with everything."
-            ),
-        ],
-        where: Sales = None,
-        having: Annotated[
-            SalesHaving | None,
-            strawberry.argument(description="Which groups may become rows; the grand total stays whole."),
-        ] = None,
-        order_by: Annotated[
-            list[ReportOrder] | None,
-            strawberry.argument(description="At most 4 keys. Default: time ascending, then revenue descending."),
-        ] = None,
-        first: Annotated[int | None, strawberry.argument(description="How many rows, 0 to 1,000.")] = DEFAULT_ROWS,
-        after: Annotated[
-            Cursor | None,
-            strawberry.argument(description="Only rows after this cursor, from a report in the same order."),
-        ] = None,
-        others: Annotated[
-            bool | None, strawberry.argument(description="Whether to add up what is not in these rows.")
-        ] = False,
-        compare_to: Annotated[
-            ComparePeriod | None,
-            strawberry.argument(
-                description=(
-                    "An earlier period to show beside each row. Groups that sold only then are rows too, with "
-                    "measures of 0. Rows of a time stand beside its counterpart: month by month, week by week, day by "
-                    "day; what has none counts with the first or the last. `where` must give dates as a plain range; "
-                    "an end it leaves open is where the data ends."
-                )
-            ),
-        ] = None,
-        gap_fill: Annotated[
-            bool | None,
-            strawberry.argument(
-                description=(
-                    "Add rows of 0 for times without sales, for every combination of the other keys that has any; from "
-                    "the first to the last day of `where`, else of the sales. At most 10,000 rows on all pages."
-                )
-            ),
-        ] = False,
-    ) -> SalesReport:
+    @takes_sales_question
+    async def sales_report(self, info: Info, **arguments: Any) -> SalesReport:
         """Sales by group."""
-        question = SalesQuestion(
-            where=to_where(where),
-            group_by=tuple(key.to_group() for key in group_by),
-            having=to_where(having),
-            order_by=tuple(order.to_order(position) for position, order in enumerate(order_by or ())),
-            first=DEFAULT_ROWS if first is None else first,
-            after=after,
-            others=bool(others),
-            compare_to=compare_to.to_compared() if compare_to else None,
-            gap_fill=bool(gap_fill),
-        )
+        question = sales_question(**arguments)
         async with info.context.database.read() as session:
             return SalesReport.from_report(await report.sales_report(session, question))
 

@@ -1,6 +1,8 @@
 """What a row of a report is about: its keys as objects, in sales and in stock alike."""
 
+import base64
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +32,13 @@ class ReportGroup:
     )
     cursor: Cursor = strawberry.field(description="Its place in the report, for `after`.")
     groups: strawberry.Private[Mapping[GroupKey, GroupValue]]
+
+    @strawberry.field(
+        description="Names the group: the same in every answer by the same `groupBy`, whatever its numbers and place."
+    )
+    def key(self) -> strawberry.ID:
+        """Names the group."""
+        return group_key(list(self.groups.values()))
 
     def _value(self, dimension: Dimension) -> Any:
         """The group's value, None when the report does not group by it or there is none."""
@@ -73,6 +82,12 @@ class ReportGroup:
     async def vendor(self, info: Info) -> Vendor | None:
         """The vendor."""
         return await load_vendor(info, self._value(Dimension.VENDOR))
+
+
+def group_key(values: Sequence[GroupValue]) -> strawberry.ID:
+    """What names the group of these values."""
+    content = json.dumps([str(value) if isinstance(value, dt.date) else value for value in values])
+    return strawberry.ID(base64.urlsafe_b64encode(content.encode()).decode().rstrip("="))
 
 
 def missing_keys(groups: Mapping[GroupKey, GroupValue]) -> list[Dimension]:

@@ -18,22 +18,29 @@ from graphql_api.schema.documents import Preparation, document_cache
 from graphql_api.schema.errors import InputError, present_error
 from graphql_api.schema.import_job import ImportQuery
 from graphql_api.schema.import_mutation import ImportMutation
+from graphql_api.schema.import_subscription import ImportSubscription
 from graphql_api.schema.invitation import InvitationMutation, InvitationQuery
 from graphql_api.schema.invoice import InvoiceQuery
 from graphql_api.schema.invoice_mutation import InvoiceMutation
+from graphql_api.schema.invoice_subscription import InvoiceSubscription
 from graphql_api.schema.low_stock import LowStockMutation, LowStockQuery
+from graphql_api.schema.low_stock_subscription import LowStockSubscription
 from graphql_api.schema.notification import NotificationQuery
 from graphql_api.schema.notification_mutation import NotificationMutation
+from graphql_api.schema.notification_subscription import NotificationSubscription
 from graphql_api.schema.permissions import Policy, guard
 from graphql_api.schema.place import PlaceQuery
 from graphql_api.schema.product import ProductQuery
 from graphql_api.schema.product_mutation import ProductMutation
+from graphql_api.schema.product_subscription import ProductSubscription
 from graphql_api.schema.purchase import PurchaseQuery
 from graphql_api.schema.purchase_blocked import PurchaseBlocked
 from graphql_api.schema.purchase_mutation import PurchaseMutation
+from graphql_api.schema.purchase_subscription import PurchaseSubscription
 from graphql_api.schema.refetch import NodeQuery
 from graphql_api.schema.reorder import ReorderMutation, ReorderQuery
 from graphql_api.schema.report import ReportQuery
+from graphql_api.schema.report_live import ReportSubscription
 from graphql_api.schema.scalars import SCALARS
 from graphql_api.schema.session import SessionMutation, SessionQuery
 from graphql_api.schema.settings import SettingsMutation, SettingsQuery
@@ -44,6 +51,7 @@ from graphql_api.schema.stock_report import StockReportQuery
 from graphql_api.schema.stock_subscription import StockSubscription
 from graphql_api.schema.store import StoreQuery
 from graphql_api.schema.store_mutation import StoreMutation
+from graphql_api.schema.subscription_root import watch_subscriptions
 from graphql_api.schema.upload import UPLOAD_SCALAR, Upload
 from graphql_api.schema.user import UserMutation, UserQuery
 from graphql_api.schema.user_errors import ShortStock
@@ -107,7 +115,16 @@ class Mutation(
 @strawberry.type(
     description="Everything that can be listened to: over a WebSocket (graphql-transport-ws), or as server-sent events."
 )
-class Subscription(StockSubscription):
+class Subscription(
+    StockSubscription,
+    ReportSubscription,
+    ProductSubscription,
+    InvoiceSubscription,
+    PurchaseSubscription,
+    LowStockSubscription,
+    NotificationSubscription,
+    ImportSubscription,
+):
     """Everything that can be listened to."""
 
 
@@ -118,11 +135,16 @@ class ApiSchema(strawberry.Schema):
         config = StrawberryConfig(scalar_map={**SCALARS, Upload: UPLOAD_SCALAR})
         super().__init__(**parts, config=config, extensions=[lambda: Preparation(self.prepare)])
         self.prepare = document_cache(self._schema)
+        self.policy = policy
+        watch_subscriptions(self._schema)
         guard(self._schema, policy)
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         """Replace each error by what the client may see, in place: every way out passes here once."""
-        context = execution_context.context if execution_context else None
+        self.present_errors(errors, execution_context.context if execution_context else None)
+
+    def present_errors(self, errors: list[GraphQLError], context: object) -> None:
+        """The same for operations that run without Strawberry's own machinery."""
         origin = context.origin if isinstance(context, Context) else Origin("unknown")
         errors[:] = [present_error(error, origin.request_id, origin.language) for error in errors]
 

@@ -13,7 +13,8 @@ from graphql_api.reports.planner import ReportSource
 from graphql_api.schema.context import Info
 from graphql_api.schema.filters import to_where
 from graphql_api.schema.paging import PageInfo
-from graphql_api.schema.report import DEFAULT_ROWS, ReportMeta
+from graphql_api.schema.report import ReportMeta
+from graphql_api.schema.report_arguments import DEFAULT_ROWS
 from graphql_api.schema.report_group import ReportGroup, group_label, missing_keys
 from graphql_api.schema.report_input import GroupKey
 from graphql_api.schema.scalars import BigInt, Cursor

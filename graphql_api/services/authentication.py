@@ -5,14 +5,17 @@ The database is asked once for a session; from then on memory answers, for as lo
 
 import asyncio
 import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from cachetools import LRUCache
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlmodel import col
 
 from graphql_api.database.engine import Database
-from graphql_api.database.session import SessionRow
+from graphql_api.database.session import SessionEnd, SessionRow
 from graphql_api.database.user import UserRow
 from graphql_api.services.noticeboard import Noticeboard, NoticeKind
 from graphql_api.services.policy import Unauthenticated, Viewer
@@ -23,6 +26,21 @@ from graphql_api.services.token import AccessTokens, Claims
 MAX_ACCOUNTS = 10_000
 # Even if everything else failed, what is remembered is not older.
 MAX_AGE_SECONDS = 60.0
+ENDS: Mapping[SessionEnd, Unauthenticated] = {
+    SessionEnd.LOGOUT: Unauthenticated("The session has ended: it was signed out. Sign in again."),
+    SessionEnd.REVOKED: Unauthenticated("The session has ended: it was revoked. Sign in again."),
+    SessionEnd.PASSWORD_CHANGED: Unauthenticated("The session has ended: the password was changed. Sign in again."),
+    SessionEnd.TOKEN_REUSED: Unauthenticated("The session has ended: a refresh token was used twice. Sign in again."),
+    SessionEnd.DEACTIVATED: Unauthenticated("The session has ended: the account was deactivated."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What an access token proves: who has signed in, and until when (UTC) the token says so."""
+
+    viewer: Viewer
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +77,14 @@ class Authentication:
         """
         return await self._holder(self.tokens.read(access_token))
 
+    async def signed_in(self, access_token: str) -> SignIn:
+        """Whoever the token was given to, and until when; for connections that outlive their token.
+
+        Raises:
+            Unauthenticated: as `viewer`.
+        """
+        return SignIn(await self.viewer(access_token), self.tokens.expiry(access_token))
+
     async def ticket_viewer(self, ticket: str, path: str) -> Viewer:
         """Whoever the ticket for this URL path was given to.
 
@@ -76,14 +102,31 @@ class Authentication:
         """
         return await self._holder(Claims(viewer.user_id, viewer.session_id))
 
+    async def present_viewers(self, viewers: Collection[Viewer]) -> Mapping[Viewer, Viewer | Unauthenticated]:
+        """People who were known a while ago, with their present roles, or why their sessions have ended.
+
+        One statement for all who are not remembered, so do not ask for more than some hundreds at once.
+        """
+        answers: dict[Viewer, Viewer | Unauthenticated] = {}
+        for viewer in viewers:
+            known = self._remembered(Claims(viewer.user_id, viewer.session_id))
+            if known is not None:
+                answers[viewer] = known
+        unknown = [viewer for viewer in viewers if viewer not in answers]
+        if unknown:
+            answers.update(await self._read_all(unknown))
+        return answers
+
     async def _holder(self, claims: Claims) -> Viewer:
         if not self._noticeboard.is_current:
             # neither memory nor a read that began before is to be trusted
             return await self._read(claims)
+        return self._remembered(claims) or await self._read_once(claims)
+
+    def _remembered(self, claims: Claims) -> Viewer | None:
         remembered = self._sessions.get(claims.user_id, {}).get(claims.session_id)
-        if remembered is not None and time.monotonic() - remembered.read_at < MAX_AGE_SECONDS:
-            return remembered.viewer
-        return await self._read_once(claims)
+        is_young = remembered is not None and time.monotonic() - remembered.read_at < MAX_AGE_SECONDS
+        return remembered.viewer if remembered and is_young and self._noticeboard.is_current else None
 
     async def _read_once(self, claims: Claims) -> Viewer:
         """Read a session and remember it; who asks for the same one meanwhile gets the same answer."""
@@ -116,6 +159,24 @@ class Authentication:
         for claims in [claims for claims in self._reading if claims.user_id == user_id]:
             del self._reading[claims]
 
+    async def _read_all(self, viewers: Collection[Viewer]) -> Mapping[Viewer, Viewer | Unauthenticated]:
+        is_usable = (IS_LIVE & col(UserRow.is_active)).label("is_usable")
+        statement = (
+            select(SessionRow.id, UserRow.id, UserRow.role, is_usable, SessionRow.ended_by)  # type: ignore[call-overload]  # SQLModel types columns as values
+            .join(UserRow, col(SessionRow.user_id) == col(UserRow.id))
+            .where(col(SessionRow.id).in_({viewer.session_id for viewer in viewers}))
+        )
+        async with self._database.read() as session:
+            rows = {(row[1], row[0]): row for row in (await session.execute(statement)).all()}
+        answers: dict[Viewer, Viewer | Unauthenticated] = {}
+        for viewer in viewers:
+            row = rows.get((viewer.user_id, viewer.session_id))
+            if row is not None and row.is_usable:
+                answers[viewer] = Viewer(viewer.user_id, row.role, viewer.session_id)
+            else:
+                answers[viewer] = _ended(row)
+        return answers
+
     async def _read(self, claims: Claims) -> Viewer:
         statement = (
             select(col(UserRow.role))
@@ -128,3 +189,10 @@ class Authentication:
         if role is None:
             raise Unauthenticated("The session has ended. Sign in again.")
         return Viewer(claims.user_id, role, claims.session_id)
+
+
+def _ended(row: Row[Any] | None) -> Unauthenticated:
+    """Why somebody is not signed in any more."""
+    if row is None or row.ended_by is None:
+        return Unauthenticated("The session has ended. Sign in again.")
+    return ENDS[row.ended_by]

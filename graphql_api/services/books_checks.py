@@ -257,6 +257,30 @@ LOW_STOCK_IS_KNOWN = Check(
     ) l
     """,
 )
+# One pass, day by day: a number is in a day once at most, so a day has no hole when it has as many as it spans.
+EVENTS_HAVE_NO_HOLES = Check(
+    "EVENTS_HAVE_NO_HOLES",
+    "Every number from the first event that is kept to the last one that was given has its event.",
+    """
+    WITH head AS (SELECT forgotten, last FROM event_head), day AS (
+      SELECT recorded_on, count(*) AS events, min(number) AS first, max(number) AS last FROM event GROUP BY 1
+    ), run AS (
+      SELECT format('events of %s', recorded_on) AS thing, recorded_on, events, first, last,
+             coalesce(lag(last) OVER (ORDER BY recorded_on), (SELECT forgotten FROM head)) + 1 AS due,
+             last - first + 1 AS span
+      FROM day
+      UNION ALL
+      SELECT 'the end of the events', 'infinity', 0, h.last + 1, h.last,
+             coalesce((SELECT max(last) FROM day), h.forgotten) + 1, 0
+      FROM head h
+    )
+    SELECT thing, NULL::bigint AS store_id, NULL::bigint AS product_id,
+           format('%s events from number %s', span, due) AS expected,
+           format('%s events from number %s', events, first) AS actual,
+           (events, first) = (span, due) AS is_held
+    FROM run
+    """,
+)
 CHECKS = (
     LEVELS_FOLLOW_FROM_MOVEMENTS,
     LEVELS_ARE_THEIR_LOTS,
@@ -269,6 +293,7 @@ CHECKS = (
     PURCHASES_RECEIVED_THEIR_LOTS,
     NUMBERS_HAVE_NO_HOLES,
     LOW_STOCK_IS_KNOWN,
+    EVENTS_HAVE_NO_HOLES,
 )
 """The books as they are now."""
 

@@ -7,7 +7,8 @@ not filter; an empty `in` or `or` matches nothing, an empty `and` or `{}` everyt
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, false, not_, or_, true
 from sqlalchemy.sql.elements import SQLCoreOperations
@@ -17,6 +18,8 @@ from graphql_api.services.errors import BadInput, TooComplex
 Where = Mapping[str, Any]
 Operators = Mapping[str, Any]
 FilterField = Callable[[Operators], ColumnElement[bool]]
+Condition = TypeVar("Condition")
+Fields = Mapping[str, Callable[[Operators], Condition]]
 
 Column = SQLCoreOperations[Any]
 
@@ -46,10 +49,6 @@ def _is_null(column: Column, value: bool) -> ColumnElement[bool]:  # noqa: FBT00
 
 
 def _among(column: Column, values: Sequence[Any]) -> ColumnElement[bool]:
-    if len(values) > MAX_LIST:
-        raise TooComplex(
-            "`in` takes at most {limit} values; got {given}.", path=("in",), limit=MAX_LIST, given=len(values)
-        )
     return column.in_(values)
 
 
@@ -92,32 +91,82 @@ def related_filter(key: Column, ids: Select[Any], field: FilterField) -> FilterF
 
 
 def _operator(column: Column, name: str, value: Any, normalise: Callable[[Any], Any]) -> ColumnElement[bool]:
+    operand = read_operand(name, value, normalise)
+    return (TESTS.get(name) or COMPARISONS[name])(column, operand)
+
+
+def read_operand(name: str, value: Any, normalise: Callable[[Any], Any]) -> Any:
+    """What an operator is given, brought to the stored form where it is compared with what is stored.
+
+    Raises:
+        BadInput: there is no such operator, or the value cannot be used; with the path to it.
+        TooComplex: an `in` is too long.
+    """
     if value is None:
         raise BadInput("`{name}` must not be null; leave it out, or use `isNull: true`.", path=(name,), name=name)
     if name in TESTS:
-        return TESTS[name](column, value)
+        return value
     if name not in COMPARISONS:
         raise BadInput("There is no operator `{name}`.", path=(name,), name=name)
     try:
         stored = [normalise(item) for item in value] if name == "in" else normalise(value)
     except BadInput as error:
         raise error.below(name) from None
-    return COMPARISONS[name](column, stored)
+    if name == "in" and len(stored) > MAX_LIST:
+        raise TooComplex(
+            "`in` takes at most {limit} values; got {given}.", path=("in",), limit=MAX_LIST, given=len(stored)
+        )
+    return stored
 
 
-def condition(where: Where | None, fields: Mapping[str, FilterField], *, depth: int = 0) -> ColumnElement[bool]:
+@dataclass(frozen=True)
+class Logic(Generic[Condition]):
+    """How conditions are put together, whatever decides them.
+
+    Args:
+        all_of: holds when all of them do; also when there are none.
+        any_of: holds when one of them does.
+        none_of: holds unless this one does; so also when that is unknown.
+    """
+
+    all_of: Callable[[Sequence[Condition]], Condition]
+    any_of: Callable[[Sequence[Condition]], Condition]
+    none_of: Callable[[Condition], Condition]
+
+
+SQL: Logic[ColumnElement[bool]] = Logic(
+    lambda parts: and_(true(), *parts),
+    lambda parts: or_(false(), *parts),
+    # IS NOT TRUE, not NOT: a row whose value is unknown does not match, so its negation does.
+    lambda part: not_(part.is_(true())),
+)
+
+
+def condition(where: Where | None, fields: Mapping[str, FilterField]) -> ColumnElement[bool]:
     """The SQL condition of `where` over `fields`.
+
+    Raises:
+        BadInput, TooComplex: as `combine` does.
+    """
+    return combine(where, fields, SQL)
+
+
+def combine(where: Where | None, fields: Fields[Condition], logic: Logic[Condition]) -> Condition:
+    """The condition of `where` over `fields`.
 
     Raises:
         BadInput: for a field or operator that does not exist, with the path to it.
         TooComplex: when `and`/`or`/`not` nest deeper than `MAX_DEPTH`, an `in` is too long, or it is too much in all.
     """
+    _check_size(where)
+    return _whole(where, fields, logic, 0)
+
+
+def _whole(where: Where | None, fields: Fields[Condition], logic: Logic[Condition], depth: int) -> Condition:
     if depth > MAX_DEPTH:
         raise TooComplex("Filters nest at most {limit} deep.", limit=MAX_DEPTH)
-    if depth == 0:
-        _check_size(where)
-    parts = [_part(name, value, fields, depth) for name, value in (where or {}).items() if value is not None]
-    return and_(true(), *parts)
+    given = [(name, value) for name, value in (where or {}).items() if value is not None]
+    return logic.all_of([_part(name, value, fields, logic, depth) for name, value in given])
 
 
 def _check_size(where: Any) -> None:
@@ -148,32 +197,31 @@ def _check_size(where: Any) -> None:
         )
 
 
-def _part(name: str, value: Any, fields: Mapping[str, FilterField], depth: int) -> ColumnElement[bool]:
+def _part(name: str, value: Any, fields: Fields[Condition], logic: Logic[Condition], depth: int) -> Condition:
     try:
-        return _combined(name, value, fields, depth)
+        return _combined(name, value, fields, logic, depth)
     except (BadInput, TooComplex) as error:
         raise error.below(name) from None
 
 
-def _combined(name: str, value: Any, fields: Mapping[str, FilterField], depth: int) -> ColumnElement[bool]:
+def _combined(name: str, value: Any, fields: Fields[Condition], logic: Logic[Condition], depth: int) -> Condition:
     match name:
         case "and":
-            return and_(true(), *_items(value, fields, depth))
+            return logic.all_of(_items(value, fields, logic, depth))
         case "or":
-            return or_(false(), *_items(value, fields, depth))
+            return logic.any_of(_items(value, fields, logic, depth))
         case "not":
-            # IS NOT TRUE, not NOT: a row whose value is unknown does not match, so its negation does.
-            return not_(condition(value, fields, depth=depth + 1).is_(true()))
+            return logic.none_of(_whole(value, fields, logic, depth + 1))
     if name not in fields:
         raise BadInput("There is no filter `{name}`.", name=name)
     return fields[name](value)
 
 
-def _items(value: Sequence[Where], fields: Mapping[str, FilterField], depth: int) -> list[ColumnElement[bool]]:
+def _items(value: Sequence[Where], fields: Fields[Condition], logic: Logic[Condition], depth: int) -> list[Condition]:
     conditions = []
     for position, item in enumerate(value):
         try:
-            conditions.append(condition(item, fields, depth=depth + 1))
+            conditions.append(_whole(item, fields, logic, depth + 1))
         except (BadInput, TooComplex) as error:
             raise error.below(str(position)) from None
     return conditions

@@ -14,6 +14,11 @@ SELECT entrypoint, status::text AS status, count(*) AS jobs,
        greatest(extract(epoch FROM now() - min(execute_after)), 0)::float8 AS waited
 FROM jobs.pgqueuer GROUP BY entrypoint, status ORDER BY entrypoint, status
 """)
+EVENTS = text("""
+SELECT last, (SELECT count(*) FROM outbox) AS waiting,
+       coalesce((SELECT extract(epoch FROM clock_timestamp() - min(recorded_at)) FROM outbox), 0)::float8 AS waited
+FROM event_head WHERE id = 1
+""")
 
 
 @dataclass(frozen=True)
@@ -27,11 +32,21 @@ class QueuedJobs:
 
 
 @dataclass(frozen=True)
+class EventNumbers:
+    """The event log: the last number given, how many changes wait for one, and for how many seconds the oldest has."""
+
+    last: int
+    waiting: int
+    waited: float
+
+
+@dataclass(frozen=True)
 class Metrics:
     """The numbers of one moment; `books` is None before the first check."""
 
     books: BooksCheckRow | None
     jobs: Sequence[QueuedJobs]
+    events: EventNumbers
 
 
 async def read_metrics(database: Database) -> Metrics:
@@ -39,4 +54,5 @@ async def read_metrics(database: Database) -> Metrics:
     async with database.read() as session:
         books = await last_check(session)
         jobs = [QueuedJobs(*row) for row in await session.execute(QUEUE)]
-    return Metrics(books, jobs)
+        events = EventNumbers(*(await session.execute(EVENTS)).one())
+    return Metrics(books, jobs, events)

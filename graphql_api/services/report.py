@@ -7,7 +7,7 @@ from decimal import Decimal
 from time import perf_counter
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, and_, select
+from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from graphql_api.database.invoice import InvoiceLineRow
@@ -43,10 +43,12 @@ class ReportRow:
     """One group: its values and names in the order of `groupBy`, what was sold, and what was sold before.
 
     A value and its name are None for the lines that have none, such as those of a place without a county.
+    `revisions` change whenever the store, product, county, … of a value does; None for values that are no row.
     """
 
     values: tuple[GroupValue, ...]
     names: tuple[str | date | None, ...]
+    revisions: tuple[str | None, ...]
     measures: SalesMeasures
     before: SalesMeasures | None
     share: Decimal | None
@@ -74,6 +76,17 @@ class SalesReport:
     compared: DateRange | None
 
 
+@dataclass(frozen=True)
+class PreparedReport:
+    """A question with the statement that answers it; `is_lasting` when the statement stays right as sales change."""
+
+    question: SalesQuestion
+    source: Source
+    statement: Select[Any]
+    compared: DateRange | None
+    is_lasting: bool
+
+
 async def sales_report(session: AsyncSession, question: SalesQuestion) -> SalesReport:
     """Answer `question` in one statement besides tuning (two when `compareTo` meets a filter without both dates).
 
@@ -81,11 +94,18 @@ async def sales_report(session: AsyncSession, question: SalesQuestion) -> SalesR
         BadInput, TooComplex: with the path to the argument at fault.
     """
     started = perf_counter()
-    check_question(question)
-    source = plan(question).source
-    statement, compared = await _statement(session, question, source)
+    return await prepared_report(session, await prepare_report(session, question), started)
+
+
+async def prepared_report(session: AsyncSession, prepared: PreparedReport, started: float | None = None) -> SalesReport:
+    """Answer a prepared question; `started` is the `perf_counter` of when work on it began.
+
+    Raises:
+        TooComplex: filling the gaps makes too many rows.
+    """
+    started = perf_counter() if started is None else started
     await prepare_to_add_up(session)
-    result = await session.execute(report_statement(statement))
+    result = await session.execute(prepared.statement)
     found = result.mappings().all()
     if found[0]["size"] > MAX_FILLED_ROWS:
         raise TooComplex(
@@ -94,12 +114,32 @@ async def sales_report(session: AsyncSession, question: SalesQuestion) -> SalesR
             path=("gapFill",),
             limit=MAX_FILLED_ROWS,
         )
-    return _report(question, found, source, compared, started)
+    return _report(prepared, found, started)
 
 
-async def _statement(
-    session: AsyncSession, question: SalesQuestion, source: Source
-) -> tuple[ReportStatement, DateRange | None]:
+def check_report(question: SalesQuestion) -> None:
+    """Refuse what cannot be answered, whatever the sales are.
+
+    Raises:
+        BadInput, TooComplex: with the path to the argument at fault.
+    """
+    check_question(question)
+    source = plan(question).source
+    sales_condition(question.where, source)
+    having_condition(question, source.sums)
+    _after(question)
+    if question.compare_to is not None:
+        check_compared_dates(question, split_dates(question.where))
+
+
+async def prepare_report(session: AsyncSession, question: SalesQuestion) -> PreparedReport:
+    """Write the statement that answers `question`; reads where the data ends when that decides what it compares.
+
+    Raises:
+        BadInput, TooComplex: with the path to the argument at fault.
+    """
+    check_question(question)
+    source = plan(question).source
     dates = split_dates(question.where)
     parts = [Part(sales_condition(question.where, source))]
     compared = None
@@ -118,7 +158,8 @@ async def _statement(
         after=_after(question),
         gaps=(dates.first, dates.last) if question.gap_fill else None,
     )
-    return statement, compared
+    is_lasting = question.compare_to is None or dates.range is not None
+    return PreparedReport(question, source, report_statement(statement), compared, is_lasting)
 
 
 async def _present(session: AsyncSession, source: Source, dates: Dates) -> DateRange:
@@ -156,13 +197,8 @@ def _after(question: SalesQuestion) -> list[Any] | None:
         raise error.below("after") from None
 
 
-def _report(
-    question: SalesQuestion,
-    found: Sequence[Mapping[str, Any]],
-    source: Source,
-    compared: DateRange | None,
-    started: float,
-) -> SalesReport:
+def _report(prepared: PreparedReport, found: Sequence[Mapping[str, Any]], started: float) -> SalesReport:
+    question, compared = prepared.question, prepared.compared
     head = found[0]
     total = _sums(head, "total_")
     before = _sums(head, "total_" + BEFORE) if compared else None
@@ -178,7 +214,7 @@ def _report(
         total_groups=head["groups"],
         has_next=len(rows) > question.first,
         as_of=head["as_of"],
-        source=source.kind,
+        source=prepared.source.kind,
         rows_scanned=total.line_count + (before.line_count if before else 0),
         milliseconds=(perf_counter() - started) * 1000,
         compared=compared,
@@ -197,6 +233,7 @@ def _row(question: SalesQuestion, row: Mapping[str, Any], total: SalesMeasures) 
     return ReportRow(
         values=values,
         names=tuple(row[f"n{index}"] for index in positions),
+        revisions=tuple(row[f"r{index}"] for index in positions),
         measures=measures,
         before=_sums(row, BEFORE) if question.compare_to else None,
         share=divide(measures.revenue, total.revenue),

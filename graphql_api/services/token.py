@@ -118,12 +118,23 @@ class AccessTokens:
         Raises:
             Unauthenticated: it is none of ours, or not valid now.
         """
+        return self._valid(text).claims
+
+    def expiry(self, text: str) -> datetime:
+        """When an access token ends (UTC); it is taken for some seconds longer, because clocks differ.
+
+        Raises:
+            Unauthenticated: as `read`.
+        """
+        return datetime.fromtimestamp(self._valid(text).ends_at, UTC)
+
+    def _valid(self, text: str) -> _Verified:
         # the start of one that is too long tells it from all that are not
         digest = hashlib.sha256(text[: MAX_CHARACTERS + 1].encode("utf-8", "surrogatepass")).digest()
         verified = self._verified_tokens.get(digest)
         if verified is None or not self._is_valid_now(verified):
             verified = self._verified_tokens[digest] = self._read_access(text)
-        return verified.claims
+        return verified
 
     def _is_valid_now(self, verified: _Verified) -> bool:
         now = time.time()

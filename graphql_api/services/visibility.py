@@ -18,11 +18,16 @@ def visible_customers(viewer: Viewer | None) -> ColumnElement[bool]:
     return true() if viewer.role in COMPANY else col(CustomerRow.user_id) == viewer.user_id
 
 
+def sees_all_invoices(viewer: Viewer | None) -> bool:
+    """Whether every invoice may be seen, drafts included: by the company."""
+    return viewer is not None and viewer.role in COMPANY
+
+
 def visible_invoices(viewer: Viewer | None) -> ColumnElement[bool]:
     """The condition that an invoice may be seen: by the company all, by others those written for them, not drafts."""
     if viewer is None:
         return false()
-    if viewer.role in COMPANY:
+    if sees_all_invoices(viewer):
         return true()
     customer = select(col(CustomerRow.id)).where(col(CustomerRow.user_id) == viewer.user_id).scalar_subquery()
     return and_(col(InvoiceRow.customer_id) == customer, col(InvoiceRow.status) != InvoiceStatus.DRAFT)

@@ -7,18 +7,17 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from graphql import GraphQLError, OperationDefinitionNode
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
-from strawberry.types import ExecutionResult
+from starlette.types import ASGIApp
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from graphql_api.schema.context import Services
-from graphql_api.schema.errors import VALIDATION_FAILED
 from graphql_api.schema.root import ApiSchema
 from graphql_api.services.policy import Action, Forbidden, Unauthenticated, Viewer, require
-from graphql_api.services.translation import Sentence, translate
+from graphql_api.transport.event_stream import finished_stream
+from graphql_api.transport.execution import UnknownOperation, operation_type, result_payload
 from graphql_api.transport.graphiql_page import graphiql_response, prefers_html
 from graphql_api.transport.graphql_request import (
     IDEMPOTENCY_HEADER,
@@ -26,10 +25,17 @@ from graphql_api.transport.graphql_request import (
     request_from_address,
     request_from_json,
 )
+from graphql_api.transport.graphql_sse import LAST_EVENT_ID, Streaming, StreamRequest, SubscriptionStream
 from graphql_api.transport.json_text import encode_json
 from graphql_api.transport.limits import read_body
-from graphql_api.transport.negotiation import GRAPHQL_JSON, answer_type, content_type
-from graphql_api.transport.origin import create_context
+from graphql_api.transport.negotiation import (
+    EVENT_STREAM,
+    GRAPHQL_JSON,
+    accepts_event_stream,
+    answer_type,
+    content_type,
+)
+from graphql_api.transport.origin import create_context, token_expiry
 from graphql_api.transport.problems import JSON, RequestRefused, language_of, refusal_response, service_error_response
 from graphql_api.transport.uploads import received_upload
 
@@ -47,22 +53,24 @@ class GraphQLEndpoint:
     Args:
         schema: what they run on.
         services: what all operations share.
+        streaming: what subscriptions need besides.
         upload_limit: bytes that the files of one request may have.
         upload_folder: where large files are spooled; None is the system's folder for temporary files.
     """
 
     schema: ApiSchema
     services: Services
+    streaming: Streaming
     upload_limit: int
     upload_folder: Path | None = None
 
-    async def handle(self, request: Request) -> Response:
+    async def handle(self, request: Request) -> ASGIApp:
         """Answer one request; browsers that ask for a page get GraphiQL."""
         if request.method != "POST" and prefers_html(request):
             return await graphiql_response(request)
         try:
-            async with self._received(request) as (graphql_request, sender):
-                return await self._run(request, graphql_request, sender)
+            async with self._received(request) as (asked, sender):
+                return await self._run(request, asked, sender)
         except RequestRefused as refused:
             return refusal_response(refused, language_of(request.headers))
         except (Unauthenticated, Forbidden) as error:
@@ -101,33 +109,43 @@ class GraphQLEndpoint:
             require(context.viewer, Action.IMPORT)
         return context.viewer
 
-    async def _run(self, request: Request, graphql_request: GraphQLRequest, sender: Viewer | None) -> Response:
-        media_type = answer_type(request.headers.get("accept", ""))
-        idempotency_key = graphql_request.idempotency_key(request.headers.getlist(IDEMPOTENCY_HEADER))
-        if graphql_request.operation_name is None and self._is_ambiguous(graphql_request.query):
-            return _answer({"errors": [_unknown_operation(request, graphql_request)]}, media_type)
+    async def _run(self, request: Request, asked: GraphQLRequest, sender: Viewer | None) -> ASGIApp:
+        accept = request.headers.get("accept", "")
+        media_type = answer_type(accept)
+        try:
+            kind = operation_type(self.schema, asked)
+        except UnknownOperation as unknown:
+            return _answer({"errors": [unknown.formatted(language_of(request.headers))]}, media_type)
+        if kind is OperationType.SUBSCRIPTION:
+            if sender is not None or request.method not in {"GET", "POST"} or not accepts_event_stream(accept):
+                raise _not_allowed(kind)
+            return await self._subscribe(request, asked, media_type)
+        return _answer(await self._execute(request, asked, sender), media_type)
+
+    async def _execute(self, request: Request, asked: GraphQLRequest, sender: Viewer | None) -> dict[str, Any]:
+        """Run a query or a mutation; its result."""
+        idempotency_key = asked.idempotency_key(request.headers.getlist(IDEMPOTENCY_HEADER))
         context = await create_context(request, self.services, sender)
         context.idempotency_key = idempotency_key
         try:
             result = await self.schema.execute(
-                graphql_request.query,
-                graphql_request.variables,
+                asked.query,
+                asked.variables,
                 context,
-                operation_name=graphql_request.operation_name,
+                operation_name=asked.operation_name,
                 allowed_operation_types=READS_AND_WRITES if request.method == "POST" else READS,
-                operation_extensions=graphql_request.extensions,
+                operation_extensions=asked.extensions,
             )
-        except CannotGetOperationTypeError:
-            return _answer({"errors": [_unknown_operation(request, graphql_request)]}, media_type)
         except InvalidOperationTypeError as error:
             raise _not_allowed(error.operation_type) from None
-        return _answer(_payload(result), media_type)
+        return result_payload(result)
 
-    def _is_ambiguous(self, query: str) -> bool:
-        """Whether a name must say which operation is meant; Strawberry would run the first."""
-        document = self.schema.prepare(query).document
-        definitions = document.definitions if document else ()
-        return sum(isinstance(node, OperationDefinitionNode) for node in definitions) > 1
+    async def _subscribe(self, request: Request, asked: GraphQLRequest, media_type: str) -> ASGIApp:
+        """Begin a subscription; its errors are answered in the type that the client likes best."""
+        context = await create_context(request, self.services)
+        expires_at = token_expiry(request, self.services) if context.viewer else None
+        wanted = StreamRequest(asked, context, request.headers.get(LAST_EVENT_ID) or None, expires_at)
+        return SubscriptionStream(self.streaming, wanted, lambda errors: _answer({"errors": errors}, media_type))
 
 
 def _check_encodings(request: Request, charset: str) -> None:
@@ -142,7 +160,11 @@ def _check_encodings(request: Request, charset: str) -> None:
 
 def _not_allowed(kind: OperationType) -> RequestRefused:
     if kind is OperationType.SUBSCRIPTION:
-        return RequestRefused("Subscriptions need a WebSocket with the protocol graphql-transport-ws.")
+        return RequestRefused(
+            "Subscriptions are answered as events: send a POST with JSON, or a GET, that accepts {event_stream}; "
+            "or use a WebSocket with the protocol graphql-transport-ws.",
+            event_stream=EVENT_STREAM,
+        )
     return RequestRefused(
         "A GET may only run queries; send mutations as POST.",
         HTTPStatus.METHOD_NOT_ALLOWED,
@@ -150,33 +172,9 @@ def _not_allowed(kind: OperationType) -> RequestRefused:
     )
 
 
-def _unknown_operation(request: Request, graphql_request: GraphQLRequest) -> dict[str, Any]:
-    wanted = graphql_request.operation_name
-    message = (
-        Sentence('The document has no operation "{name}".', name=wanted)
-        if wanted
-        else Sentence("Name one of the document's operations in `operationName`; fragments alone do nothing.")
-    )
-    return {"message": translate(message, language_of(request.headers)), "extensions": {"code": VALIDATION_FAILED}}
-
-
-def _payload(result: ExecutionResult) -> dict[str, Any]:
-    """The result on the wire; without `data` when the operation did not begin."""
-    payload: dict[str, Any] = {}
-    if result.errors:
-        payload["errors"] = [error.formatted for error in result.errors]
-    if not _is_unstarted(result.data, result.errors):
-        payload["data"] = result.data
-    if result.extensions:
-        payload["extensions"] = result.extensions
-    return payload
-
-
-def _is_unstarted(data: Any, errors: list[GraphQLError] | None) -> bool:
-    return data is None and bool(errors) and all(error.path is None for error in errors or ())
-
-
 def _answer(payload: dict[str, Any], media_type: str) -> Response:
+    if media_type == EVENT_STREAM:
+        return finished_stream(payload)
     # Clients of plain JSON take any other status for a failure of the transport.
     is_bad = media_type == GRAPHQL_JSON and "data" not in payload
     status = HTTPStatus.BAD_REQUEST if is_bad else HTTPStatus.OK

@@ -47,7 +47,15 @@ class Line:
         return self._waiting is None and not self._is_dead
 
     def put(self, message: Message) -> None:
-        """Send a message; only called while the line is free."""
+        """Send a message; only called while the line is free. To a client that has gone it goes nowhere.
+
+        Raises:
+            RuntimeError: the line is not free; the message would overtake the one before.
+        """
+        if self._is_dead:
+            return
+        if self._waiting is not None:
+            raise RuntimeError("The message before has not been taken yet.")
         sending = self._send(message)
         try:
             # what an event loop would do first, done at once
@@ -58,6 +66,8 @@ class Line:
             self._die()
             return
         self._waiting = asyncio.create_task(self._finish(_resumed(sending, waits_for)))  # type: ignore[arg-type]  # as above
+        # for a task that was given up before it began
+        self._waiting.add_done_callback(lambda _task: sending.close())  # type: ignore[attr-defined]  # as above
 
     async def drained(self) -> None:
         """Wait until everything that was put has been taken, or nothing will be."""
@@ -67,7 +77,7 @@ class Line:
     def cut(self) -> None:
         """Send nothing more; what waits is given up."""
         self._is_dead = True
-        if self._waiting is not None:
+        if self._waiting is not None and self._waiting is not asyncio.current_task():
             self._waiting.cancel()
 
     async def _finish(self, sending: Generator[Any, Any, None]) -> None:
@@ -75,10 +85,16 @@ class Line:
             async with asyncio.timeout(self._deadline):
                 await sending  # type: ignore[misc]  # `types.coroutine` makes it awaitable
         except Exception:  # noqa: BLE001 - as above; and the deadline
+            self._waiting = None
             self._die()
-            return
-        self._waiting = None
-        self._on_free()
+        except asyncio.CancelledError:
+            # whoever does that, half a message is no message
+            self._is_dead = True
+            raise
+        else:
+            self._waiting = None
+            if not self._is_dead:
+                self._on_free()
 
     def _die(self) -> None:
         if not self._is_dead:
@@ -95,7 +111,7 @@ def _resumed(sending: Coroutine[Any, Any, None], waits_for: Any) -> Generator[An
         except BaseException as error:  # noqa: BLE001 - a cancellation, too, is the coroutine's to handle
             step, argument = sending.throw, error
         else:
-            step, argument = sending.send, value  # type: ignore[assignment]
+            step, argument = sending.send, value  # type: ignore[assignment]  # either takes one argument
         try:
             waits_for = step(argument)
         except StopIteration:

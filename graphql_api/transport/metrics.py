@@ -9,6 +9,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from starlette.requests import Request
 from starlette.responses import Response
 
+from graphql_api.events.counters import COUNTERS
 from graphql_api.schema.context import Services
 from graphql_api.services.errors import ServiceError
 from graphql_api.services.metrics import Metrics, read_metrics
@@ -70,7 +71,12 @@ def exposition(metrics: Metrics) -> bytes:
     for queued in metrics.jobs:
         jobs.labels(queued.job, queued.status).set(queued.count)
         waited.labels(queued.job, queued.status).set(queued.waited)
-    return generate_latest(registry)
+    _gauge(registry, "last_event_number", "The number of the newest event.").set(metrics.events.last)
+    _gauge(registry, "outbox_size", "Changes that have no number yet.").set(metrics.events.waiting)
+    _gauge(registry, "outbox_age_seconds", "How long the oldest of these changes has waited.").set(
+        metrics.events.waited
+    )
+    return generate_latest(registry) + generate_latest(COUNTERS)
 
 
 def _gauge(registry: CollectorRegistry, name: str, description: str, *labels: str) -> Gauge:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from starlette.datastructures import Headers
@@ -108,10 +109,25 @@ async def viewer_of(connection: HTTPConnection, services: Services) -> Viewer | 
     Raises:
         Unauthenticated: the header holds something else, or a token that is not valid.
     """
+    token = _bearer_token(connection)
+    return None if token is None else await services.authentication.viewer(token)
+
+
+def token_expiry(connection: HTTPConnection, services: Services) -> datetime | None:
+    """When the access token of the request ends (UTC); None without one.
+
+    Raises:
+        Unauthenticated: as `viewer_of`.
+    """
+    token = _bearer_token(connection)
+    return None if token is None else services.authentication.tokens.expiry(token)
+
+
+def _bearer_token(connection: HTTPConnection) -> str | None:
     header = connection.headers.get("authorization")
     if header is None:
         return None
     scheme, _, token = header.strip().partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("Send the access token as `Authorization: Bearer …`.")
-    return await services.authentication.viewer(token.strip())
+    return token.strip()

@@ -52,8 +52,9 @@ def test_both_lock_files_pin_the_same_versions() -> None:
     assert {name: development.get(name) for name in runtime} == runtime
 
 
-def test_the_page_locks_its_packages_without_addresses() -> None:
-    text = (ROOT / "graphql_api/transport/graphiql/package-lock.json").read_text()
+@pytest.mark.parametrize("folder", ["graphql_api/transport/graphiql", "tests/clients", "benchmarks/subscriptions"])
+def test_npm_packages_are_locked_without_addresses(folder: str) -> None:
+    text = (ROOT / folder / "package-lock.json").read_text()
     assert '"resolved": "http' not in text
     assert '"integrity": "sha512-' in text
 

@@ -61,7 +61,7 @@ def test_serve_import_and_stop_on_servers_of_our_own(installation: Installation)
 
 def test_a_running_import_survives_the_stop_of_the_server(installation: Installation) -> None:
     # given a server in the middle of an import
-    count = 60_000
+    count = 40_000
     content = write_sales(installation.folder, count).read_bytes()
     assert installation.run("create-admin", **ADMIN).returncode == 0
     process = installation.start("serve", "--port", "0")

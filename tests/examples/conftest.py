@@ -43,6 +43,14 @@ class DemoServer:
         assert "errors" not in content, content
         return content["data"]
 
+    def listen(self, subscription: str, variables: dict[str, Any] | None = None, **headers: str) -> None:
+        """Begin to listen, and leave; fails unless the subscription was taken."""
+        body = {"query": subscription, "variables": variables}
+        headers |= {"accept": "text/event-stream"}
+        with httpx.stream("POST", f"{self.address}/graphql", json=body, headers=headers) as response:
+            assert response.status_code == httpx.codes.OK, response.read()
+            assert response.headers["content-type"].startswith("text/event-stream")
+
     def sign_in(self, email: str) -> str:
         """An access token for one of the logins."""
         payload = self.execute(SIGN_IN, {"input": {"email": email, "password": self.passwords[email]}})["login"]

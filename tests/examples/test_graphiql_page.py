@@ -1,15 +1,28 @@
 """GraphiQL as a visitor meets it: the program itself, its demonstration data and a real browser."""
 
 import json
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import timedelta
 from shutil import which
+from typing import Any
 
 import httpx
 import jwt
 import pytest
 import time_machine
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, Response, expect, sync_playwright
+from graphql import OperationType
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    WebSocket,
+    expect,
+    sync_playwright,
+)
 
 from graphql_api.database.base import now_utc
 from graphql_api.database.user import Role
@@ -17,11 +30,16 @@ from graphql_api.services.key_file import OwnKeys
 from graphql_api.services.policy import Viewer
 from graphql_api.services.token import AccessTokens
 from graphql_api.transport import graphiql_page
-from tests.examples.conftest import DemoServer
+from tests.examples.conftest import PATIENCE_SECONDS, DemoServer
 from tests.transport.test_graphiql import CHROMIUM_ARGUMENTS, QUERY_EDITOR, RESULT, TAB, example_names
 
 STORED = "sessionStorage.getItem('sales-api-session')"
 SIGNED_OUT = "Not signed in"
+ADMIN = "admin@demo.example"
+LEVEL = """
+{ stockLevels(where: {city: {eq: "Tallgrass"}}, first: 1) { nodes { store { id } product { id } } } }
+"""
+ADJUST = "mutation ($input: AdjustStockInput!) { adjustStock(input: $input) { userErrors { code } } }"
 
 
 @pytest.fixture
@@ -113,7 +131,7 @@ def test_each_tab_shows_demonstration_data(demo_server: DemoServer, page: Page) 
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_have_text(f"Signed in as Ada Lindqvist ({email}), ADMIN")
     expect(page.get_by_role("button", name="Sign out")).to_be_focused()
-    for position, name in enumerate(example_names()):
+    for position, name in enumerate(example_names(OperationType.QUERY)):
         # when a tab is run
         page.locator(TAB).nth(position).click()
         expect(page.locator(QUERY_EDITOR)).to_contain_text(name)
@@ -173,12 +191,21 @@ def test_a_session_lasts_over_a_reload_but_not_into_another_tab(
     expect(other.get_by_role("status")).to_contain_text(SIGNED_OUT)
 
 
-def expired_token(server: DemoServer, access_token: str) -> str:
-    """A token of the same session as the server would have made it an hour ago."""
+def earlier_token(server: DemoServer, access_token: str, ago: timedelta = timedelta(hours=1)) -> str:
+    """A token of the same session as the server would have made it so long ago."""
     claims = jwt.decode(access_token, options={"verify_signature": False})
     viewer = Viewer(int(claims["sub"]), Role.STAFF, int(claims["sid"]))
-    with time_machine.travel(now_utc() - timedelta(hours=1), tick=True):
+    with time_machine.travel(now_utc() - ago, tick=True):
         return AccessTokens(OwnKeys(server.folder)).issue(viewer, lifetime_minutes=15).text
+
+
+def put_token(page: Page, token: str) -> None:
+    """Have the page go on with this access token, as if it were good for long."""
+    session = json.loads(page.evaluate(STORED))
+    session["accessToken"] = token
+    page.evaluate("session => sessionStorage.setItem('sales-api-session', session)", json.dumps(session))
+    page.reload()
+    expect(page.locator(TAB)).to_have_text(example_names())
 
 
 @pytest.mark.parametrize("is_noticed", [False, True])
@@ -190,7 +217,7 @@ def test_an_expired_token_is_renewed_once_for_all_requests(
     # given a session whose access token has expired, whether the page can tell or only the server
     sign_in_as(page, demo_server, "staff@demo.example")
     session = json.loads(page.evaluate(STORED))
-    session["accessToken"] = expired_token(demo_server, session["accessToken"])
+    session["accessToken"] = earlier_token(demo_server, session["accessToken"])
     session["renewAt"] = 0 if is_noticed else session["renewAt"]
     page.evaluate("session => sessionStorage.setItem('sales-api-session', session)", json.dumps(session))
     seen = renewals(page)
@@ -259,3 +286,156 @@ def test_a_session_ends_at_the_server_also_when_its_token_has_expired(demo_serve
 
 def overdue(session: str) -> str:
     return json.dumps({**json.loads(session), "renewAt": 0})
+
+
+@dataclass
+class Changes:
+    """The stock of a store in Tallgrass, which can be changed."""
+
+    server: DemoServer
+    token: str
+    level: dict[str, Any]
+
+    def add(self, bottles: int) -> None:
+        ids = {"storeId": self.level["store"]["id"], "productId": self.level["product"]["id"]}
+        variables = {"input": {**ids, "quantity": bottles, "reason": "GraphiQL", "unitCost": "5.00"}}
+        answer = self.server.execute(ADJUST, variables, authorization=f"Bearer {self.token}")
+        assert answer["adjustStock"]["userErrors"] == []
+
+
+@pytest.fixture
+def changes(demo_server: DemoServer) -> Changes:
+    """Changes by the administrator, who is also who listens in these tests."""
+    token = demo_server.sign_in(ADMIN)
+    (level,) = demo_server.execute(LEVEL, authorization=f"Bearer {token}")["stockLevels"]["nodes"]
+    return Changes(demo_server, token, level)
+
+
+@dataclass
+class Sockets:
+    """The WebSockets of a page: what it has said on them, what it was told, and how many are open."""
+
+    sent: list[dict[str, Any]] = field(default_factory=list)
+    heard: list[dict[str, Any]] = field(default_factory=list)
+    opened: int = 0
+    closed: int = 0
+
+    def note(self, socket: WebSocket) -> None:
+        self.opened += 1
+        socket.on("framesent", lambda frame: self.sent.append(json.loads(frame)))
+        socket.on("framereceived", lambda frame: self.heard.append(json.loads(frame)))
+        socket.on("close", self._note_close)
+
+    def _note_close(self, _socket: WebSocket) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def sockets(page: Page) -> Sockets:
+    sockets = Sockets()
+    page.on("websocket", sockets.note)
+    return sockets
+
+
+def until(page: Page, is_so: Callable[[], object]) -> None:
+    """Let the page go on until it is so."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(20)
+
+
+def listen(page: Page, sockets: Sockets) -> None:
+    """Run the example that subscribes, and wait until it has been asked for."""
+    (name,) = example_names(OperationType.SUBSCRIPTION)
+    page.locator(TAB).filter(has_text=name).click()
+    expect(page.locator(QUERY_EDITOR)).to_contain_text(name)
+    page.get_by_role("button", name="Execute query").click()
+    until(page, lambda: any(message["type"] == "subscribe" for message in sockets.sent))
+
+
+def hear(page: Page, changes: Changes, bottles: int) -> None:
+    """Change stock until the page shows it: that it was asked for does not mean that it has begun."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    shown = page.locator(RESULT).get_by_text(f'"delta": {bottles}')
+    while not shown.is_visible():
+        assert time.monotonic() < deadline
+        changes.add(bottles)
+        page.wait_for_timeout(200)
+
+
+def test_a_change_made_meanwhile_appears_until_it_is_stopped(
+    demo_server: DemoServer, page: Page, sockets: Sockets, changes: Changes
+) -> None:
+    # given somebody who listens
+    sign_in_as(page, demo_server, ADMIN)
+    listen(page, sockets)
+    # when stock changes, then the page shows it, each time the latest
+    for bottles in (7, 8, 9):
+        hear(page, changes, bottles)
+    assert "Bearer" not in page.evaluate("performance.getEntriesByType('resource').map(entry => entry.name).join()")
+    # when it is stopped, then nothing stays open, and nothing more comes
+    page.get_by_role("button", name="Stop query").click()
+    until(page, lambda: sockets.closed == sockets.opened == 1)
+    changes.add(10)
+    expect(page.get_by_role("button", name="Execute query")).to_be_visible()
+    expect(page.locator(RESULT)).to_contain_text('"delta": 9')
+
+
+@pytest.mark.parametrize(
+    ("email", "code"), [(None, "UNAUTHENTICATED"), ("customer@demo.example", "FORBIDDEN")], ids=["nobody", "customer"]
+)
+def test_a_refused_subscription_is_shown_as_any_other_answer(
+    demo_server: DemoServer, page: Page, sockets: Sockets, email: str | None, code: str
+) -> None:
+    if email:
+        sign_in_as(page, demo_server, email)
+
+    listen(page, sockets)
+
+    expect(page.locator(RESULT)).to_contain_text(code)
+    expect(page.get_by_role("button", name="Execute query")).to_be_visible()
+    until(page, lambda: sockets.closed == sockets.opened == 1)
+
+
+def test_the_token_is_renewed_on_the_connection_that_it_is_for(
+    demo_server: DemoServer, page: Page, sockets: Sockets, changes: Changes
+) -> None:
+    # given a session whose token has half a minute left, which the page does not know
+    sign_in_as(page, demo_server, ADMIN)
+    token = json.loads(page.evaluate(STORED))["accessToken"]
+    put_token(page, earlier_token(demo_server, token, timedelta(minutes=14, seconds=30)))
+    seen = renewals(page)
+    # when it listens, and the server says so
+    listen(page, sockets)
+    until(page, lambda: any((message.get("payload") or {}).get("type") == "AuthRenewed" for message in sockets.heard))
+    # then it has handed in another token, and goes on
+    hear(page, changes, 11)
+    assert sockets.opened == 1
+    assert sockets.closed == 0
+    assert len(seen) == 1
+
+
+def test_a_connection_with_an_expired_token_is_opened_again_with_a_new_one(
+    demo_server: DemoServer, page: Page, sockets: Sockets, changes: Changes
+) -> None:
+    sign_in_as(page, demo_server, ADMIN)
+    put_token(page, earlier_token(demo_server, json.loads(page.evaluate(STORED))["accessToken"]))
+
+    listen(page, sockets)
+
+    hear(page, changes, 12)
+    assert (sockets.opened, sockets.closed) == (2, 1)
+
+
+def test_who_signs_out_hears_nothing_more(
+    demo_server: DemoServer, page: Page, sockets: Sockets, changes: Changes
+) -> None:
+    sign_in_as(page, demo_server, ADMIN)
+    listen(page, sockets)
+    hear(page, changes, 13)
+
+    page.get_by_role("button", name="Sign out").click()
+
+    expect(page.locator(RESULT)).to_contain_text("UNAUTHENTICATED")
+    until(page, lambda: sockets.closed == sockets.opened)

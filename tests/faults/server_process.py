@@ -44,8 +44,10 @@ class ServerProcess:
 
 
 @asynccontextmanager
-async def serving(database_url: str, redis_url: str, folder: Path, **settings: str) -> AsyncIterator[ServerProcess]:
-    """A server on a free port; `settings` are environment variables besides the usual ones."""
+async def serving(
+    database_url: str, redis_url: str, folder: Path, *, port: int = 0, **settings: str
+) -> AsyncIterator[ServerProcess]:
+    """A server, on a free port unless it is named; `settings` are environment variables besides the usual ones."""
     environment = {
         **os.environ,
         "DATABASE_URL": database_url,
@@ -55,7 +57,7 @@ async def serving(database_url: str, redis_url: str, folder: Path, **settings: s
         **settings,
     }
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from graphql_api.cli import main; main()", "serve", "--port", "0"),
+        *(sys.executable, "-c", "from graphql_api.cli import main; main()", "serve", "--port", str(port)),
         env=environment,
         stdout=asyncio.subprocess.PIPE,
     )

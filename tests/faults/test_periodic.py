@@ -166,9 +166,9 @@ async def test_work_that_fails_is_tried_again(
 
 
 async def test_the_program_checks_its_books_by_the_clock(workers: Workers, database: Database) -> None:
-    work = create_periodic(database)
+    work = create_periodic(database, 7)
     async with workers.running(*work):
-        await workers.until("SELECT count(*) = 3 FROM jobs.pgqueuer_schedules")
+        await workers.until("SELECT count(*) = 4 FROM jobs.pgqueuer_schedules")
 
     await workers.execute(COME_DUE)
     async with workers.running(*work):
@@ -176,7 +176,7 @@ async def test_the_program_checks_its_books_by_the_clock(workers: Workers, datab
         await workers.until(IDLE)
 
     assert await workers.ask("SELECT count(*) = 1 FROM books_check WHERE violated = '{}'")
-    assert {one.name for one in work} == {"books", "low-stock", "idempotency-keys"}
+    assert {one.name for one in work} == {"books", "low-stock", "idempotency-keys", "events"}
 
 
 MIDNIGHT = dt.datetime(2024, 3, 15, tzinfo=dt.UTC)

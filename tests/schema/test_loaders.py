@@ -1,10 +1,14 @@
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import event
+from strawberry.dataloader import DataLoader
 
 from graphql_api.database.engine import Database
+from graphql_api.database.product import ProductRow
+from graphql_api.schema.loaders import Loaders
 from tests.client import Client
 from tests.factories import Line, create_category, create_invoice, create_product, create_vendor
 
@@ -96,3 +100,30 @@ async def test_a_wrong_page_of_lines_is_refused(database: Database, client: Clie
 
     assert set(response.codes) == {"BAD_USER_INPUT"}
     assert response.errors[0]["extensions"]["argumentPath"] == ["after"]
+
+
+async def test_one_who_leaves_takes_the_answer_away_from_nobody(database: Database) -> None:
+    # given
+    async with database.transaction() as session:
+        first, second = await create_product(session), await create_product(session)
+    for turns in range(4):
+        products = Loaders(database).products
+
+        async def ask(key: int, products: DataLoader[int, ProductRow | None] = products) -> ProductRow | None:
+            return await products.load(key)
+
+        leaving, staying = asyncio.create_task(ask(first.id)), asyncio.create_task(ask(first.id))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+
+        # when
+        leaving.cancel()
+        if turns % 2:
+            staying.cancel()
+        await asyncio.sleep(0)
+
+        # then
+        async with asyncio.timeout(5):
+            rows = await asyncio.gather(ask(first.id), ask(second.id))
+            assert [row.id for row in rows if row] == [first.id, second.id]
+            assert turns % 2 or (await staying) is not None

@@ -9,6 +9,7 @@ from graphql import GraphQLField, GraphQLObjectType
 
 from graphql_api.database.engine import Database
 from graphql_api.database.user import Role
+from graphql_api.schema.context import Services
 from graphql_api.schema.node import global_id
 from graphql_api.schema.permissions import ANY_TYPE, FIELDS, INPUTS
 from graphql_api.schema.root import ApiSchema
@@ -27,6 +28,7 @@ from tests.factories import (
     create_store,
     create_vendor,
 )
+from tests.schema.listening import listening_client
 from tests.schema.minimal_documents import minimal_document
 from tests.schema.people import ClientOf, create_viewer
 
@@ -138,7 +140,17 @@ EXPECTED: Mapping[str, Mapping[str, str]] = {
         "voidInvoice": "AS",
         "voidPurchase": "AS",
     },
-    "subscription": {},
+    "subscription": {
+        "importProgress": "AS",
+        "invoiceChanged": "ASPC",
+        "lowStock": "ASP",
+        "notificationReceived": "ASPC",
+        "productChanged": "ASPC",
+        "purchaseChanged": "AS",
+        "salesReportLive": "ASP",
+        "stockChanged": "ASP",
+        "stockWatch": "ASP",
+    },
 }
 # Who may use the guarded fields below the root, and a document that reaches each.
 BELOW: Mapping[tuple[str, str], tuple[str, str]] = {
@@ -168,6 +180,7 @@ BELOW: Mapping[tuple[str, str], tuple[str, str]] = {
     ("StockMovement", "cost"): ("ASP", "{ stockMovements { nodes { cost } } }"),
     ("StockMovement", "purchase"): ("AS", "{ stockMovements { nodes { purchase { id } } } }"),
     ("StockMovement", "actor"): ("A", "{ stockMovements { nodes { actor { id } } } }"),
+    ("StockChange", "actor"): ("A", "subscription { stockChanged { actor { id } } }"),
     ("InvoiceLine", "cost"): ("ASP", "{ invoices { nodes { lines { nodes { cost } } } } }"),
     ("InvoiceLine", "profit"): ("ASP", "{ invoices { nodes { lines { nodes { profit } } } } }"),
     ("InvoiceTotals", "cost"): ("ASP", "{ invoices { nodes { totals { cost } } } }"),
@@ -251,6 +264,12 @@ def expected_outcome(person: str, allowed: str) -> str:
     if person in allowed:
         return "allowed"
     return "UNAUTHENTICATED" if person == "N" else "FORBIDDEN"
+
+
+@pytest.fixture
+def client_of(schema: ApiSchema, services: Services) -> ClientOf:
+    """Makes clients of anybody, who can also subscribe."""
+    return lambda viewer: listening_client(schema, services, viewer)
 
 
 async def create_sales(database: Database, viewer: Viewer | None) -> None:

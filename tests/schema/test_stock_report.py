@@ -194,7 +194,7 @@ async def test_the_books_are_checked_and_what_is_wrong_is_named(database: Databa
     wrong = (await client.execute(document))["booksCheck"]
     past = (await client.execute(document, day=str(YESTERDAY)))["booksCheck"]
 
-    assert (sound["isBalanced"], len(sound["checks"]), sound["asOf"]) == (True, 11, None)
+    assert (sound["isBalanced"], len(sound["checks"]), sound["asOf"]) == (True, 12, None)
     assert wrong["isBalanced"] is False
     assert next(check for check in wrong["checks"] if not check["isHeld"]) == {
         "name": "LEVELS_FOLLOW_FROM_MOVEMENTS",

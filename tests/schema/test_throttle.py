@@ -180,8 +180,10 @@ def test_every_limited_field_exists(schema: ApiSchema) -> None:
     core = schema._schema  # noqa: SLF001 - Strawberry has no public name for it
     assert core.query_type is not None
     assert core.mutation_type is not None
+    assert core.subscription_type is not None
 
-    assert set(LIMITS) - FILES <= {*core.query_type.fields, *core.mutation_type.fields}
+    roots = core.query_type, core.mutation_type, core.subscription_type
+    assert set(LIMITS) - FILES <= {name for root in roots for name in root.fields}
     assert set(LIMITS) >= FILES
     assert set(EVERY_MUTATION) == {Subject.ACCOUNT, Subject.STRANGER}
 

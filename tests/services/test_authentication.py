@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import event, update
@@ -259,3 +259,62 @@ async def test_a_failed_read_is_not_remembered(case: Case, monkeypatch: pytest.M
             await case.seen()
 
     assert await case.seen() == case.viewer
+
+
+async def test_a_sign_in_tells_until_when_its_token_is_good(case: Case) -> None:
+    before = datetime.now(UTC).replace(microsecond=0)
+
+    sign_in = await case.authentication.signed_in(case.token)
+
+    assert sign_in.viewer == case.viewer
+    assert before <= sign_in.expires_at - timedelta(minutes=15) <= datetime.now(UTC)
+    await case.revoke()
+    with pytest.raises(Unauthenticated, match="The session has ended"):
+        await case.authentication.signed_in(case.token)
+
+
+async def test_many_are_asked_about_with_one_statement(case: Case) -> None:
+    viewers = [await create_viewer(case.database) for _ in range(MANY)]
+
+    with counted(case.database) as statements:
+        present = await case.authentication.present_viewers(viewers)
+
+    assert present == {viewer: viewer for viewer in viewers}
+    assert len(statements) == 1
+
+
+async def test_whoever_is_remembered_is_not_asked_about(case: Case) -> None:
+    await case.seen()
+
+    with counted(case.database) as statements:
+        assert await case.authentication.present_viewers([case.viewer]) == {case.viewer: case.viewer}
+        assert await case.authentication.present_viewers([]) == {}
+    assert statements == []
+
+
+async def test_each_learns_the_present_role_or_why_the_session_has_ended(case: Case) -> None:
+    known = {end: await create_viewer(case.database) for end in SessionEnd}
+    promoted = await create_viewer(case.database)
+    async with unit_of_work(case.database) as work:
+        for end, viewer in known.items():
+            await end_sessions(work, viewer.user_id, end)
+        await work.session.execute(
+            update(UserRow).where(col(UserRow.id) == promoted.user_id).values(role=Role.CUSTOMER)
+        )
+    others = {
+        "inactive": await create_viewer(case.database, is_active=False),
+        "expired": await create_viewer(case.database, lifetime=timedelta(seconds=-1)),
+        "of somebody else": Viewer(promoted.user_id, Role.STAFF, case.viewer.session_id),
+    }
+
+    present = await case.authentication.present_viewers([*known.values(), promoted, *others.values()])
+
+    assert present[promoted] == Viewer(promoted.user_id, Role.CUSTOMER, promoted.session_id)
+    assert {end: str(present[viewer]) for end, viewer in known.items()} == {
+        SessionEnd.LOGOUT: "The session has ended: it was signed out. Sign in again.",
+        SessionEnd.REVOKED: "The session has ended: it was revoked. Sign in again.",
+        SessionEnd.PASSWORD_CHANGED: "The session has ended: the password was changed. Sign in again.",
+        SessionEnd.TOKEN_REUSED: "The session has ended: a refresh token was used twice. Sign in again.",
+        SessionEnd.DEACTIVATED: "The session has ended: the account was deactivated.",
+    }
+    assert {str(present[viewer]) for viewer in others.values()} == {"The session has ended. Sign in again."}

@@ -96,9 +96,11 @@ def violated(check: BooksCheck) -> dict[str, Sequence[Violation]]:
 
 @pytest.fixture
 async def shop(database: Database) -> Shop:
-    """Sound books; the transfer of seven has left the other store at its threshold."""
+    """Sound books; the transfer of seven has left the other store at its threshold, and all events have numbers."""
     found = await create_books(database)
     await watch_books(database)
+    async with database.transaction() as session:
+        await session.execute(text("SELECT FROM relay_outbox(1000)"))
     return found
 
 
@@ -121,6 +123,7 @@ async def test_sound_books_balance(database: Database) -> None:
         "PURCHASES_RECEIVED_THEIR_LOTS": 1,
         "NUMBERS_HAVE_NO_HOLES": 2,
         "LOW_STOCK_IS_KNOWN": 2,
+        "EVENTS_HAVE_NO_HOLES": 2,
     }
 
 
@@ -258,6 +261,21 @@ FAULTS: list[tuple[str, str, tuple[str, str, str]]] = [
         "UPDATE product SET low_stock_threshold = 6",
         "LOW_STOCK_IS_KNOWN",
         ("product R of store 2", "0 episode for 7 bottles at a threshold of 6", "1 open"),
+    ),
+    (
+        "UPDATE event_head SET last = 3",
+        "EVENTS_HAVE_NO_HOLES",
+        ("the end of the events", "0 events from number 13", "0 events from number 4"),
+    ),
+    (
+        "DELETE FROM event WHERE number = 2",
+        "EVENTS_HAVE_NO_HOLES",
+        (f"events of {TODAY}", "12 events from number 1", "11 events from number 1"),
+    ),
+    (
+        "DELETE FROM event WHERE number = 1",
+        "EVENTS_HAVE_NO_HOLES",
+        (f"events of {TODAY}", "11 events from number 1", "11 events from number 2"),
     ),
 ]
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 import time_machine
 
-from graphql_api.app import create_keys
 from graphql_api.config import SettingsError, load_settings
 from graphql_api.services.key import GivenKeys, WeakKeyError, key_of
 from graphql_api.services.key_file import NAME, REREAD_SECONDS, KeyFileError, OwnKeys, rotate_own_keys
+from graphql_api.services.resources import create_keys
 
 SECRET = "a-secret-key-of-the-tests-0123456789"  # noqa: S105 - of keys that sign nothing
 OTHER = "another-secret-key-of-the-tests-98765"

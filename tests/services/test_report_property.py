@@ -251,7 +251,7 @@ def expect(sales: list[Sale], question: SalesQuestion) -> Expected:
 
 
 def present_days(sales: list[Sale], first: date | None, last: date | None) -> DateRange:
-    days = [sale.day for sale in sales]  # of all invoices: only the ends of the data, not what counts
+    days = [sale.day for sale in sales if sale.is_counted]
     if first:
         return DateRange(first, last or max([first, *days]))
     end = last or max(days, default=date(2000, 1, 1))

@@ -96,6 +96,14 @@ def test_what_is_issued_can_be_read(tokens: AccessTokens) -> None:
     assert issued.text not in repr(issued)
 
 
+def test_a_token_tells_when_it_ends(tokens: AccessTokens) -> None:
+    issued = tokens.issue(VIEWER, lifetime_minutes=15)
+
+    assert tokens.expiry(issued.text) == tokens.expiry(issued.text) == issued.expires_at
+    with pytest.raises(Unauthenticated):
+        tokens.expiry(issued.text[:-2])
+
+
 def test_the_signing_secret_is_not_the_key_itself(tokens: AccessTokens) -> None:
     assert tokens.read(signed(claims())) == Claims(7, 9)
 

@@ -14,11 +14,12 @@ import psutil
 import pytest
 from starlette.applications import Starlette
 
-from graphql_api.app import create_app, create_keys
+from graphql_api.app import create_app
 from graphql_api.config import Settings, load_settings
 from graphql_api.database.engine import Database
 from graphql_api.database.user import Role
 from graphql_api.services.policy import Viewer
+from graphql_api.services.resources import create_keys
 from graphql_api.services.token import AccessTokens
 from tests.factories import create_session, create_user
 

@@ -3,7 +3,7 @@
 import json
 import socket
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 from shutil import which
@@ -12,11 +12,11 @@ import httpx
 import pytest
 import strawberry
 import uvicorn
-from graphql import OperationDefinitionNode, parse
+from graphql import OperationDefinitionNode, OperationType, parse
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 from strawberry.asgi import GraphQL
 
@@ -53,14 +53,6 @@ class Query:
         return [headers["authorization"], headers["graphql-require-preflight"]]
 
 
-@strawberry.type
-class Subscription:
-    @strawberry.subscription
-    async def countdown(self, start: int) -> AsyncIterator[int]:
-        for number in range(start, -1, -1):
-            yield number
-
-
 class Endpoint(GraphQL[None, None]):
     """Strawberry's own endpoint, which shows our page to browsers."""
 
@@ -73,11 +65,10 @@ class Endpoint(GraphQL[None, None]):
 
 
 def create_application() -> Starlette:
-    endpoint = Endpoint(strawberry.Schema(Query, subscription=Subscription))
+    endpoint = Endpoint(strawberry.Schema(Query))
     return Starlette(
         routes=[
             Route("/graphql", endpoint, methods=["GET", "POST"]),
-            WebSocketRoute("/graphql", endpoint),
             *graphiql_page.graphiql_routes(),
         ]
     )
@@ -145,9 +136,10 @@ def page(browser: BrowserContext, address: str) -> Iterator[Page]:
     assert complaints == []
 
 
-def example_names() -> list[str]:
-    """The operation name of each example, in the order of the file names."""
-    return [operation.name.value for operation in map(read_example, EXAMPLES) if operation.name]
+def example_names(*kinds: OperationType) -> list[str]:
+    """The operation names of the examples of these kinds (default: of all), in the order of the file names."""
+    operations = [read_example(example) for example in EXAMPLES]
+    return [node.name.value for node in operations if node.name and node.operation in (kinds or OperationType)]
 
 
 def read_example(example: Path) -> OperationDefinitionNode:
@@ -208,16 +200,6 @@ def test_requests_carry_the_preflight_header_and_the_headers_a_user_writes(page:
 
     expect(page.locator(RESULT)).to_contain_text("Bearer ada")
     expect(page.locator(RESULT)).to_contain_text('"1"')
-
-
-@pytest.mark.usefixtures("build")
-def test_a_subscription_streams_over_a_websocket(page: Page, address: str) -> None:
-    page.goto(f"{address}/graphql")
-    write_operation(page, "Count", "subscription Count { countdown(start: 3) }")
-
-    page.keyboard.press("Control+Enter")
-
-    expect(page.locator(RESULT)).to_contain_text('"countdown": 0')
 
 
 @pytest.mark.usefixtures("build")

@@ -1,11 +1,12 @@
 """The two questions of a load balancer, with every part there or missing."""
 
+import asyncio
 import socket
 
 import asyncpg
 import httpx
 
-from graphql_api.app import create_app
+from graphql_api.app import create_app, create_redis
 from graphql_api.config import Settings
 
 
@@ -79,3 +80,9 @@ async def test_missing_migrations_are_reported(settings: Settings, database_url:
 
     assert response.status_code == 503
     assert response.json()["migrations"] == "outdated"
+
+
+async def test_many_who_need_redis_at_once_wait_for_each_other(settings: Settings) -> None:
+    redis = create_redis(settings)
+    assert all(await asyncio.gather(*(redis.ping() for _ in range(300))))
+    await redis.aclose()

@@ -12,9 +12,11 @@ from starlette.types import Receive, Scope, Send
 
 from graphql_api.app import create_app
 from graphql_api.config import Settings
+from graphql_api.services.errors import ErrorCode
 from graphql_api.transport.boundary import RequestBoundary
 from graphql_api.transport.limits import JSON_LIMIT_BYTES
-from graphql_api.transport.negotiation import GRAPHQL_JSON, answer_type
+from graphql_api.transport.negotiation import EVENT_STREAM, GRAPHQL_JSON, answer_type
+from graphql_api.transport.problems import SERVICE_STATUSES
 
 QUERY = '{"query": "{ __typename }"}'
 TYPENAME = {"data": {"__typename": "Query"}}
@@ -200,6 +202,11 @@ async def test_the_accepted_type_decides_the_status_of_what_cannot_run(
         (f"application/json;q=0.5, {GRAPHQL_JSON}", GRAPHQL_JSON),
         (f"{GRAPHQL_JSON};q=0, */*;q=0.1", "application/json"),
         (f"{GRAPHQL_JSON};q=high", "application/json"),
+        (EVENT_STREAM, EVENT_STREAM),
+        (f"{EVENT_STREAM}, application/json", EVENT_STREAM),
+        (f"application/json, {EVENT_STREAM}", "application/json"),
+        (f"{EVENT_STREAM};q=0.9, */*", "application/json"),
+        ("text/*", "application/json"),
     ],
 )
 def test_the_accept_header_picks_the_type(accept: str, expected: str) -> None:
@@ -245,7 +252,7 @@ async def test_a_fault_is_hidden_behind_the_request_id(caplog: pytest.LogCapture
 
 PREFLIGHT = {
     "access-control-request-method": "POST",
-    "access-control-request-headers": "content-type,graphql-require-preflight",
+    "access-control-request-headers": "content-type,graphql-require-preflight,last-event-id",
 }
 
 
@@ -280,3 +287,7 @@ async def test_a_page_that_points_its_name_here_does_not_get_in(http: httpx.Asyn
     response = await http.post("/graphql", json={"query": "{ __typename }"}, headers={"host": "attacker.example"})
     assert response.status_code == 400
     assert "data" not in response.text
+
+
+def test_every_expected_failure_has_a_status() -> None:
+    assert SERVICE_STATUSES.keys() == set(ErrorCode)

@@ -1,5 +1,7 @@
 """`/metrics`: who may read it, and what it says in a process that has checked nothing itself."""
 
+import asyncio
+
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,6 +16,8 @@ from graphql_api.services.books_watch import check_and_remember
 from graphql_api.services.unit_of_work import unit_of_work
 from tests.factories import create_product, create_stock, create_store
 from tests.transport.conftest import authorization, client_of, create_viewer
+
+PATIENCE = 10.0
 
 
 def numbers(response: httpx.Response) -> dict[str, float]:
@@ -85,6 +89,30 @@ async def test_a_process_knows_of_checks_that_another_made(http: httpx.AsyncClie
     assert sound["graphql_api_books_checked_timestamp_seconds"] == pytest.approx(first.checked_at.timestamp())
     assert (wrong["graphql_api_books_balanced"], wrong["graphql_api_books_violated_checks"]) == (0, 3)
     assert wrong["graphql_api_books_checked_timestamp_seconds"] == pytest.approx(second.checked_at.timestamp())
+
+
+async def test_events_are_counted_and_those_that_wait(http: httpx.AsyncClient, database: Database) -> None:
+    # given changes that wait because somebody holds the head of the log
+    async with database.transaction() as session:
+        await session.execute(text("SELECT FROM event_head FOR UPDATE"))
+        async with database.transaction() as writing:
+            await create_product(writing)
+            await create_product(writing)
+        await asyncio.sleep(0.1)
+        waiting = numbers(await http.get("/metrics"))
+
+    # when they have their numbers
+    async with asyncio.timeout(PATIENCE):
+        while numbers(found := await http.get("/metrics"))["graphql_api_last_event_number"] < 2:  # noqa: ASYNC110 - asked
+            await asyncio.sleep(0.05)
+
+    # then
+    assert waiting["graphql_api_outbox_size"] == 2
+    assert waiting["graphql_api_outbox_age_seconds"] > 0.05
+    assert (waiting["graphql_api_last_event_number"], numbers(found)["graphql_api_outbox_size"]) == (0, 0)
+    assert numbers(found)["graphql_api_relay_leading"] == 1
+    assert numbers(found)["graphql_api_relayed_events_total"] >= 2
+    assert numbers(found)["graphql_api_relay_terms_total"] >= 1
 
 
 async def test_the_queue_is_counted_by_job_and_state(http: httpx.AsyncClient, database: Database) -> None:

@@ -61,20 +61,27 @@ async function lastToken({ accessToken, refreshToken, renewAt }) {
 
 // Send with the access token, unless the user wrote an `Authorization` of their own. One that is refused is renewed.
 export async function authorized(headers, send) {
-  const isOwn = Object.keys(headers).some((name) => name.toLowerCase() === 'authorization');
-  const token = isOwn ? null : await validToken();
-  if (!token) {
-    return send(headers);
+  const signed = await signedHeaders(headers);
+  const answer = await send(signed);
+  if (signed === headers || !isRefused(answer)) {
+    return answer;
   }
-  const answer = await send({ ...headers, ...bearer(token) });
-  const next = isRefused(answer) && (await validToken(token));
-  return next ? send({ ...headers, ...bearer(next) }) : answer;
+  const again = await signedHeaders(headers, signed.Authorization);
+  return again === headers ? answer : send(again);
+}
+
+// The headers with the access token; as they are when the user wrote an `Authorization`, and when nobody is signed in.
+// `refused` is an `Authorization` that the server did not take, or will not take much longer.
+export async function signedHeaders(headers, refused) {
+  const isOwn = Object.keys(headers).some((name) => name.toLowerCase() === 'authorization');
+  const token = isOwn ? null : await validToken(refused);
+  return token ? { ...headers, ...bearer(token) } : headers;
 }
 
 // The access token, a new one when it is about to expire or is the one that was refused; nothing when signed out.
 function validToken(refused) {
   const { session } = state;
-  const isOver = session && (session.renewAt < Date.now() || session.accessToken === refused);
+  const isOver = session && (session.renewAt < Date.now() || bearer(session.accessToken).Authorization === refused);
   return isOver ? renew() : session?.accessToken;
 }
 

@@ -1,0 +1,1 @@
+"""One change told to many: ours beside a Node `graphql-ws` server and plain Strawberry."""

@@ -1,0 +1,73 @@
+"""`graphql-api serve` as a process that can be stopped and started again at the same address."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
+
+from graphql_api.services.key import GivenKeys
+
+SECRET_KEY = "a-secret-key-of-the-tests-0123456789"  # noqa: S105 - of servers that live as long as a test
+KEYS = GivenKeys(SECRET_KEY)
+STOP_SECONDS = 20
+
+
+@dataclass
+class RealServer:
+    """One server.
+
+    Args:
+        database_url: of a migrated database.
+        redis_url: of a Valkey.
+        folder: its DATA_DIR.
+        port: where it listens; 0 until it was started for the first time.
+    """
+
+    database_url: str
+    redis_url: str
+    folder: Path
+    port: int = 0
+    _process: "subprocess.Popen[str] | None" = None
+
+    @property
+    def url(self) -> str:
+        """The endpoint."""
+        return f"http://127.0.0.1:{self.port}/graphql"
+
+    def start(self) -> None:
+        """Start it and wait until it answers; at the same port as before."""
+        environment = {
+            **os.environ,
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": self.redis_url,
+            "DATA_DIR": str(self.folder),
+            "SECRET_KEY": SECRET_KEY,
+            "WORKER_IN_SERVER": "false",
+        }
+        command = [sys.executable, "-c", "from graphql_api.cli import main; main()", "serve", "--port", str(self.port)]
+        self._process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        lines = iter(cast("IO[str]", self._process.stdout))
+        endpoint = next(line for line in lines if line.startswith("Endpoint")).split()[1]
+        self.port = int(endpoint.rpartition(":")[2].partition("/")[0])
+
+    def stop(self) -> None:
+        """Have it end as an operator does; its clients are told to come again."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        self._process.communicate(timeout=STOP_SECONDS)
+        self._process = None
+
+
+@contextmanager
+def running(server: RealServer) -> Iterator[None]:
+    """The server runs, at least when the block begins."""
+    server.start()
+    try:
+        yield
+    finally:
+        server.stop()
