@@ -5,9 +5,11 @@ import socket
 
 import asyncpg
 import httpx
+import pytest
 
 from graphql_api.app import create_app, create_redis
 from graphql_api.config import Settings
+from graphql_api.services import readiness
 
 
 def free_port() -> int:
@@ -34,7 +36,10 @@ async def test_a_process_that_answers_is_alive_whatever_else_is_missing(settings
     assert (response.status_code, response.json()) == (200, {"status": "alive"})
 
 
-async def test_with_everything_there_it_is_ready(settings: Settings) -> None:
+async def test_with_everything_there_it_is_ready(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    # given time to open the first connections and to read the migrations, however busy the machine is
+    monkeypatch.setattr(readiness, "PATIENCE_SECONDS", 20.0)
+
     response = await get(settings, "/health/ready")
 
     assert response.status_code == 200
