@@ -11,8 +11,8 @@ async def event_cursor(context: Context, number: int) -> Cursor:
     return Cursor(encode_cursor(await context.services.feed.log_name(), number))
 
 
-async def event_number(context: Context, cursor: str, argument: str = "after") -> int:
-    """The number of the event that a client's cursor is behind.
+async def event_number(context: Context, cursor: str) -> int:
+    """The number of the event that the cursor is behind which a client has given as `after`.
 
     Raises:
         BadInput: it is none of ours.
@@ -23,18 +23,18 @@ async def event_number(context: Context, cursor: str, argument: str = "after") -
         number = decode_cursor(cursor, head.log)
     except BadCursor:
         raise BadInput(
-            "This cursor is damaged. Pass one exactly as an event has given it, or leave it out.", path=(argument,)
+            "This cursor is damaged. Pass one exactly as an event has given it, or leave it out.", path=("after",)
         ) from None
     except CursorExpired:
-        raise expired(argument) from None
+        raise expired() from None
     if not head.forgotten <= number <= head.last:
-        raise expired(argument)
+        raise expired()
     return number
 
 
-def expired(argument: str = "after") -> CursorIsExpired:
+def expired() -> CursorIsExpired:
     """The refusal of a cursor that lies too far back."""
     return CursorIsExpired(
         "What follows this cursor is no longer kept. Read the present state, then subscribe without `after`.",
-        path=(argument,),
+        path=("after",),
     )

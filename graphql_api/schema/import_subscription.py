@@ -2,15 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from typing import Annotated, cast
+from contextlib import suppress
+from typing import Annotated
 
 import strawberry
 
 from graphql_api.database.event import Topic
-from graphql_api.events.catalogue import Event, ImportProgressed
+from graphql_api.events.catalogue import ImportProgressed
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.event_cursor import event_cursor
-from graphql_api.schema.event_stream import event_stream
+from graphql_api.schema.event_stream import LoggedFields, event_stream
 from graphql_api.schema.import_job import Import
 from graphql_api.schema.live import Opening
 from graphql_api.schema.node import key_of
@@ -32,25 +33,21 @@ class ImportEvent:
     import_: Import = strawberry.field(name="import", description="All of it, as it is now.")
 
 
-async def _present(event: Event, context: Context) -> ImportEvent | None:
-    row = await context.loaders.imports.load(cast("ImportProgressed", event.fact).import_)
-    if row is None:
-        return None
-    return ImportEvent(cursor=await event_cursor(context, event.number), import_=Import.from_row(row))
+async def _present(fact: ImportProgressed, logged: LoggedFields, context: Context) -> ImportEvent | None:
+    row = await context.loaders.imports.load(fact.import_)
+    return ImportEvent(cursor=logged["cursor"], import_=Import.from_row(row)) if row else None
 
 
 async def _open(context: Context, key: int) -> Opening[ImportEvent]:
     """The present state, read at a place of the log behind which no end lies that is over and done with."""
     state = await _read(context, key)
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(SETTLING_SECONDS):
             while state.has_old_end_ahead:
                 await context.services.feed.newer_than(state.number)
                 state = await _read(context, key)
-    except TimeoutError:
-        pass
     if state.row is None:
-        raise NotFound("There is no import of this id.", path=("id",))
+        raise _unknown()
     cursor = await event_cursor(context, state.number)
     value = ImportEvent(cursor=cursor, import_=Import.from_row(state.row))
     return Opening([value], state.number, is_last=state.row.status in FINAL)
@@ -59,6 +56,10 @@ async def _open(context: Context, key: int) -> Opening[ImportEvent]:
 async def _read(context: Context, key: int) -> ImportState:
     async with context.database.read() as session:
         return await read_import_state(session, key)
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no import of this id.", path=("id",))
 
 
 @strawberry.type
@@ -83,15 +84,13 @@ class ImportSubscription:
         """How far an import is."""
         key = key_of(id, "Import")
         if await info.context.loaders.imports.load(key) is None:
-            raise NotFound("There is no import of this id.", path=("id",))
-        stream = await event_stream(
+            raise _unknown()
+        return await event_stream(
             info.context,
             Topic.IMPORT,
             _present,
             where={"import": {"eq": key}},
             facts=IMPORT_FACTS,
-            after=None,
             opening=lambda context: _open(context, key),
-            is_last=lambda event: cast("ImportProgressed", event.fact).status in FINAL,
+            is_last=lambda fact: fact.status in FINAL,
         )
-        return cast("AsyncGenerator[ImportEvent, None]", stream)

@@ -1,34 +1,37 @@
 """Changes of invoices as clients listen to them."""
 
-import datetime as dt
 from collections.abc import AsyncGenerator
-from typing import Annotated, cast
 
 import strawberry
 from strawberry import UNSET
 
 from graphql_api.database.event import Topic
 from graphql_api.database.invoice import InvoiceStatus
-from graphql_api.events.catalogue import Event, InvoiceChange, InvoiceChanged
+from graphql_api.events.catalogue import InvoiceChange, InvoiceChanged
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.enums import describe
-from graphql_api.schema.event_cursor import event_cursor
-from graphql_api.schema.event_stream import AT, CURSOR, AfterEvent, event_stream
+from graphql_api.schema.event_stream import (
+    AS_IT_IS_NOW,
+    AfterEvent,
+    ChangeFilter,
+    LoggedEvent,
+    LoggedFields,
+    MatchingEvents,
+    event_stream,
+)
 from graphql_api.schema.filters import (
     ALL_OF,
     ANY_OF,
-    EQUAL,
     NONE_OF,
-    ONE_OF,
     IdFilter,
     InvoiceStatusFilter,
     StringFilter,
     id_filter,
     operator,
+    to_where,
 )
 from graphql_api.schema.invoice import Invoice
 from graphql_api.schema.node import global_id
-from graphql_api.schema.scalars import Cursor
 from graphql_api.services.event_filter import INVOICE_FACTS
 from graphql_api.services.visibility import sees_all_invoices
 
@@ -47,11 +50,9 @@ describe(
 
 
 @strawberry.type(description="An invoice or credit note was made or changed.")
-class InvoiceEvent:
+class InvoiceEvent(LoggedEvent):
     """An invoice or credit note was made or changed."""
 
-    cursor: Cursor = strawberry.field(description=CURSOR)
-    at: dt.datetime = strawberry.field(description=AT)
     change: InvoiceChange = strawberry.field(description="What has become of it.")
     invoice_id: strawberry.ID = strawberry.field(description="Its id.")
     number: str | None = strawberry.field(description="Its number after the change; null for a draft.")
@@ -59,9 +60,7 @@ class InvoiceEvent:
     version: int = strawberry.field(description="Its version after the change.")
     key: strawberry.Private[int]
 
-    @strawberry.field(
-        description="All of it, as it is now, which may be after later changes; compare `version`. Null once deleted."
-    )
+    @strawberry.field(description=AS_IT_IS_NOW)
     async def invoice(self, info: Info) -> Invoice | None:
         """All of it, as it is now."""
         row = await info.context.loaders.invoices.load(self.key)
@@ -69,11 +68,8 @@ class InvoiceEvent:
 
 
 @strawberry.input(description="Conditions on what has become of an invoice.")
-class InvoiceChangeFilter:
+class InvoiceChangeFilter(ChangeFilter[InvoiceChange]):
     """Conditions on what has become of an invoice."""
-
-    eq: InvoiceChange | None = operator(EQUAL)
-    in_: list[InvoiceChange] | None = operator(ONE_OF, name="in")
 
 
 @strawberry.input(
@@ -93,13 +89,11 @@ class InvoiceEventWhere:
     not_: "InvoiceEventWhere | None" = operator(NONE_OF, name="not")
 
 
-async def _present(event: Event, context: Context) -> InvoiceEvent | None:
-    fact = cast("InvoiceChanged", event.fact)
+async def _present(fact: InvoiceChanged, logged: LoggedFields, context: Context) -> InvoiceEvent | None:
     if not await _is_visible(fact, context):
         return None
     return InvoiceEvent(
-        cursor=await event_cursor(context, event.number),
-        at=event.recorded_at,
+        **logged,
         change=fact.change,
         invoice_id=global_id("Invoice", fact.invoice),
         number=fact.number,
@@ -129,15 +123,9 @@ class InvoiceSubscription:
         )
     )
     async def invoice_changed(
-        self,
-        info: Info,
-        where: Annotated[
-            InvoiceEventWhere | None, strawberry.argument(description="Only changes that match this filter.")
-        ] = UNSET,
-        after: AfterEvent = UNSET,
+        self, info: Info, where: MatchingEvents[InvoiceEventWhere] = UNSET, after: AfterEvent = UNSET
     ) -> AsyncGenerator[InvoiceEvent, None]:
         """Every change of an invoice."""
-        stream = await event_stream(
-            info.context, Topic.INVOICE, _present, where=where, facts=INVOICE_FACTS, after=after
+        return await event_stream(
+            info.context, Topic.INVOICE, _present, where=to_where(where), facts=INVOICE_FACTS, after=after
         )
-        return cast("AsyncGenerator[InvoiceEvent, None]", stream)

@@ -5,9 +5,9 @@ one of the two kinds below. Whoever runs subscriptions takes it apart: subscribe
 and rights share one execution for each value.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
 
 from graphql_api.database.event import Topic
 from graphql_api.events.catalogue import Event
@@ -17,16 +17,26 @@ Value = TypeVar("Value")
 State = TypeVar("State")
 
 
-class Live:
+class Live(Generic[Value]):
     """What a subscription's root field answers. graphql-core asks for something to iterate; nobody iterates this."""
 
     def __aiter__(self) -> AsyncIterator[Any]:
         raise TypeError("Subscriptions are run by the fan-out, which shares executions.")
 
+    def as_answer(self) -> AsyncGenerator[Value, None]:
+        """This, under the type from which Strawberry reads what the values are."""
+        return cast("AsyncGenerator[Value, None]", self)
+
 
 @dataclass(frozen=True)
 class Opening(Generic[Value]):
-    """What a new subscriber gets first: values, and the number of the event after which to go on."""
+    """What a new subscriber gets first.
+
+    Args:
+        values: in their order.
+        number: of the event after which to go on.
+        is_last: whether nothing follows them.
+    """
 
     values: Sequence[Value]
     number: int
@@ -34,7 +44,7 @@ class Opening(Generic[Value]):
 
 
 @dataclass(frozen=True)
-class EventStream(Live, Generic[Value]):
+class EventStream(Live[Value]):
     """Events of the log, each turned into a value.
 
     Nothing but the arguments without `after`, and rights, may decide what the functions do: they are called once for
@@ -46,7 +56,7 @@ class EventStream(Live, Generic[Value]):
         present: the value of an event; None when this viewer may not see it or it is gone.
         after: the number of the event to go on after; None begins with what happens from now on.
         opening: what comes first; makes `after` superfluous.
-        is_last: whether nothing follows this event.
+        is_last: whether nothing follows this event; asked of those that match.
         is_personal: whether the values are the viewer's alone, so that no two people share an execution.
     """
 
@@ -55,12 +65,12 @@ class EventStream(Live, Generic[Value]):
     present: Callable[[Event, Context], Awaitable[Value | None]]
     after: int | None = None
     opening: Callable[[Context], Awaitable[Opening[Value]]] | None = None
-    is_last: Callable[[Event], bool] = field(default=lambda _event: False)
+    is_last: Callable[[Event], bool] = lambda _event: False
     is_personal: bool = False
 
 
 @dataclass(frozen=True)
-class StateStream(Live, Generic[State, Value]):
+class StateStream(Live[Value], Generic[State, Value]):
     """A state that is read anew after events, of which subscribers get the differences.
 
     Args:

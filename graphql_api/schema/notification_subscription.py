@@ -1,29 +1,23 @@
 """Notifications as their readers listen to them."""
 
-import datetime as dt
 from collections.abc import AsyncGenerator
-from typing import cast
 
 import strawberry
 from strawberry import UNSET
 
 from graphql_api.database.event import Topic
-from graphql_api.events.catalogue import Event, NotificationReceived
+from graphql_api.events.catalogue import NotificationReceived
 from graphql_api.schema.context import Context, Info
-from graphql_api.schema.event_cursor import event_cursor
-from graphql_api.schema.event_stream import AT, CURSOR, AfterEvent, event_stream
+from graphql_api.schema.event_stream import AfterEvent, LoggedEvent, LoggedFields, event_stream
 from graphql_api.schema.notification import Notification, count_unread
-from graphql_api.schema.scalars import Cursor
 from graphql_api.services.event_filter import NOTIFICATION_FACTS
 from graphql_api.services.policy import signed_in
 
 
 @strawberry.type(description="Something has come into your list of notifications.")
-class NotificationEvent:
+class NotificationEvent(LoggedEvent):
     """Something has come into the viewer's list."""
 
-    cursor: Cursor = strawberry.field(description=CURSOR)
-    at: dt.datetime = strawberry.field(description=AT)
     notification: Notification = strawberry.field(description="What you are told.")
 
     @strawberry.field(description="How many of your notifications are unread now. Counted when you ask for it.")
@@ -32,13 +26,10 @@ class NotificationEvent:
         return await count_unread(info)
 
 
-async def _present(event: Event, context: Context) -> NotificationEvent | None:
+async def _present(fact: NotificationReceived, logged: LoggedFields, context: Context) -> NotificationEvent | None:
     """What has come; nothing when its reader has deleted it since."""
-    row = await context.loaders.notifications.load(cast("NotificationReceived", event.fact).entry)
-    if row is None:
-        return None
-    cursor = await event_cursor(context, event.number)
-    return NotificationEvent(cursor=cursor, at=event.recorded_at, notification=Notification.from_row(row))
+    row = await context.loaders.notifications.load(fact.entry)
+    return NotificationEvent(**logged, notification=Notification.from_row(row)) if row else None
 
 
 @strawberry.type
@@ -56,14 +47,8 @@ class NotificationSubscription:
         self, info: Info, after: AfterEvent = UNSET
     ) -> AsyncGenerator[NotificationEvent, None]:
         """What comes into the viewer's own list."""
+        # asking who it is makes the stream the viewer's alone, see `watch_subscriptions`
         own = {"user": {"eq": signed_in(info.context.viewer).user_id}}
-        stream = await event_stream(
-            info.context,
-            Topic.NOTIFICATION,
-            _present,
-            where=own,
-            facts=NOTIFICATION_FACTS,
-            after=after,
-            is_personal=True,
+        return await event_stream(
+            info.context, Topic.NOTIFICATION, _present, where=own, facts=NOTIFICATION_FACTS, after=after
         )
-        return cast("AsyncGenerator[NotificationEvent, None]", stream)

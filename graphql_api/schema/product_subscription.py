@@ -1,32 +1,26 @@
 """Changes of products as clients listen to them."""
 
-import datetime as dt
 from collections.abc import AsyncGenerator
-from typing import Annotated, cast
 
 import strawberry
 from strawberry import UNSET
 
 from graphql_api.database.event import Topic
-from graphql_api.events.catalogue import Event, ProductChange, ProductChanged
+from graphql_api.events.catalogue import ProductChange, ProductChanged
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.enums import describe
-from graphql_api.schema.event_cursor import event_cursor
-from graphql_api.schema.event_stream import AT, CURSOR, AfterEvent, event_stream
-from graphql_api.schema.filters import (
-    ALL_OF,
-    ANY_OF,
-    EQUAL,
-    NONE_OF,
-    ONE_OF,
-    IdFilter,
-    StringFilter,
-    id_filter,
-    operator,
+from graphql_api.schema.event_stream import (
+    AS_IT_IS_NOW,
+    AfterEvent,
+    ChangeFilter,
+    LoggedEvent,
+    LoggedFields,
+    MatchingEvents,
+    event_stream,
 )
+from graphql_api.schema.filters import ALL_OF, ANY_OF, NONE_OF, IdFilter, StringFilter, id_filter, operator, to_where
 from graphql_api.schema.node import global_id
 from graphql_api.schema.product import Product
-from graphql_api.schema.scalars import Cursor
 from graphql_api.services.event_filter import PRODUCT_FACTS
 
 describe(
@@ -43,20 +37,16 @@ describe(
 
 
 @strawberry.type(description="A product was made or changed.")
-class ProductEvent:
+class ProductEvent(LoggedEvent):
     """A product was made or changed."""
 
-    cursor: Cursor = strawberry.field(description=CURSOR)
-    at: dt.datetime = strawberry.field(description=AT)
     change: ProductChange = strawberry.field(description="What has become of it.")
     product_id: strawberry.ID = strawberry.field(description="Its id.")
     sku: str = strawberry.field(description="Its stock keeping unit after the change.")
     version: int = strawberry.field(description="Its version after the change.")
     key: strawberry.Private[int]
 
-    @strawberry.field(
-        description="All of it, as it is now, which may be after later changes; compare `version`. Null once deleted."
-    )
+    @strawberry.field(description=AS_IT_IS_NOW)
     async def product(self, info: Info) -> Product | None:
         """All of it, as it is now."""
         row = await info.context.loaders.products.load(self.key)
@@ -64,11 +54,8 @@ class ProductEvent:
 
 
 @strawberry.input(description="Conditions on what has become of a product.")
-class ProductChangeFilter:
+class ProductChangeFilter(ChangeFilter[ProductChange]):
     """Conditions on what has become of a product."""
-
-    eq: ProductChange | None = operator(EQUAL)
-    in_: list[ProductChange] | None = operator(ONE_OF, name="in")
 
 
 @strawberry.input(description="Which changes of products; all given conditions must hold.")
@@ -83,11 +70,9 @@ class ProductEventWhere:
     not_: "ProductEventWhere | None" = operator(NONE_OF, name="not")
 
 
-async def _present(event: Event, context: Context) -> ProductEvent:
-    fact = cast("ProductChanged", event.fact)
+async def _present(fact: ProductChanged, logged: LoggedFields, _context: Context) -> ProductEvent:
     return ProductEvent(
-        cursor=await event_cursor(context, event.number),
-        at=event.recorded_at,
+        **logged,
         change=fact.change,
         product_id=global_id("Product", fact.product),
         sku=fact.sku,
@@ -108,15 +93,9 @@ class ProductSubscription:
         )
     )
     async def product_changed(
-        self,
-        info: Info,
-        where: Annotated[
-            ProductEventWhere | None, strawberry.argument(description="Only changes that match this filter.")
-        ] = UNSET,
-        after: AfterEvent = UNSET,
+        self, info: Info, where: MatchingEvents[ProductEventWhere] = UNSET, after: AfterEvent = UNSET
     ) -> AsyncGenerator[ProductEvent, None]:
         """Every change of a product."""
-        stream = await event_stream(
-            info.context, Topic.PRODUCT, _present, where=where, facts=PRODUCT_FACTS, after=after
+        return await event_stream(
+            info.context, Topic.PRODUCT, _present, where=to_where(where), facts=PRODUCT_FACTS, after=after
         )
-        return cast("AsyncGenerator[ProductEvent, None]", stream)

@@ -1,33 +1,27 @@
 """Changes of purchases as clients listen to them."""
 
-import datetime as dt
 from collections.abc import AsyncGenerator
-from typing import Annotated, cast
 
 import strawberry
 from strawberry import UNSET
 
 from graphql_api.database.event import Topic
 from graphql_api.database.purchase import PurchaseStatus
-from graphql_api.events.catalogue import Event, PurchaseChange, PurchaseChanged
+from graphql_api.events.catalogue import PurchaseChange, PurchaseChanged
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.enums import describe
-from graphql_api.schema.event_cursor import event_cursor
-from graphql_api.schema.event_stream import AT, CURSOR, AfterEvent, event_stream
-from graphql_api.schema.filters import (
-    ALL_OF,
-    ANY_OF,
-    EQUAL,
-    NONE_OF,
-    ONE_OF,
-    IdFilter,
-    StringFilter,
-    id_filter,
-    operator,
+from graphql_api.schema.event_stream import (
+    AS_IT_IS_NOW,
+    AfterEvent,
+    ChangeFilter,
+    LoggedEvent,
+    LoggedFields,
+    MatchingEvents,
+    event_stream,
 )
+from graphql_api.schema.filters import ALL_OF, ANY_OF, NONE_OF, IdFilter, StringFilter, id_filter, operator, to_where
 from graphql_api.schema.node import global_id
 from graphql_api.schema.purchase import Purchase, PurchaseStatusFilter
-from graphql_api.schema.scalars import Cursor
 from graphql_api.services.event_filter import PURCHASE_FACTS
 
 describe(
@@ -44,11 +38,9 @@ describe(
 
 
 @strawberry.type(description="A purchase was made or changed.")
-class PurchaseEvent:
+class PurchaseEvent(LoggedEvent):
     """A purchase was made or changed."""
 
-    cursor: Cursor = strawberry.field(description=CURSOR)
-    at: dt.datetime = strawberry.field(description=AT)
     change: PurchaseChange = strawberry.field(description="What has become of it.")
     purchase_id: strawberry.ID = strawberry.field(description="Its id.")
     number: str = strawberry.field(description="Its number.")
@@ -56,9 +48,7 @@ class PurchaseEvent:
     version: int = strawberry.field(description="Its version after the change.")
     key: strawberry.Private[int]
 
-    @strawberry.field(
-        description="All of it, as it is now, which may be after later changes; compare `version`. Null once deleted."
-    )
+    @strawberry.field(description=AS_IT_IS_NOW)
     async def purchase(self, info: Info) -> Purchase | None:
         """All of it, as it is now."""
         row = await info.context.loaders.purchases.load(self.key)
@@ -66,11 +56,8 @@ class PurchaseEvent:
 
 
 @strawberry.input(description="Conditions on what has become of a purchase.")
-class PurchaseChangeFilter:
+class PurchaseChangeFilter(ChangeFilter[PurchaseChange]):
     """Conditions on what has become of a purchase."""
-
-    eq: PurchaseChange | None = operator(EQUAL)
-    in_: list[PurchaseChange] | None = operator(ONE_OF, name="in")
 
 
 @strawberry.input(
@@ -89,11 +76,9 @@ class PurchaseEventWhere:
     not_: "PurchaseEventWhere | None" = operator(NONE_OF, name="not")
 
 
-async def _present(event: Event, context: Context) -> PurchaseEvent:
-    fact = cast("PurchaseChanged", event.fact)
+async def _present(fact: PurchaseChanged, logged: LoggedFields, _context: Context) -> PurchaseEvent:
     return PurchaseEvent(
-        cursor=await event_cursor(context, event.number),
-        at=event.recorded_at,
+        **logged,
         change=fact.change,
         purchase_id=global_id("Purchase", fact.purchase),
         number=fact.number,
@@ -115,15 +100,9 @@ class PurchaseSubscription:
         )
     )
     async def purchase_changed(
-        self,
-        info: Info,
-        where: Annotated[
-            PurchaseEventWhere | None, strawberry.argument(description="Only changes that match this filter.")
-        ] = UNSET,
-        after: AfterEvent = UNSET,
+        self, info: Info, where: MatchingEvents[PurchaseEventWhere] = UNSET, after: AfterEvent = UNSET
     ) -> AsyncGenerator[PurchaseEvent, None]:
         """Every change of a purchase."""
-        stream = await event_stream(
-            info.context, Topic.PURCHASE, _present, where=where, facts=PURCHASE_FACTS, after=after
+        return await event_stream(
+            info.context, Topic.PURCHASE, _present, where=to_where(where), facts=PURCHASE_FACTS, after=after
         )
-        return cast("AsyncGenerator[PurchaseEvent, None]", stream)

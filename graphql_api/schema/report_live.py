@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from functools import partial
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import strawberry
 
@@ -70,7 +70,7 @@ class SalesReportUpdate(SalesReportTotals):
 
 @strawberry.type
 class ReportSubscription:
-    """Root fields that tell of sales."""
+    """Root field that tells of sales."""
 
     @strawberry.subscription(
         description=(
@@ -95,14 +95,13 @@ class ReportSubscription:
         """A sales report that stays up to date."""
         question = sales_question(**arguments)
         check_report(question)
-        stream = StateStream(
+        return StateStream(
             topics=frozenset({Topic.SALES}),
             read=partial(_read, RepeatedReport(question)),
             whole=SalesReportUpdate.from_report,
             difference=SalesReportUpdate.from_change,
             throttle=_seconds(throttle_ms),
-        )
-        return cast("AsyncGenerator[SalesReportUpdate, None]", stream)
+        ).as_answer()
 
 
 async def _read(repeated: RepeatedReport, context: Context) -> SalesReport:

@@ -1,14 +1,14 @@
 """Changes of stock as clients hear of them, and what they are chosen by."""
 
-import datetime as dt
-from typing import Annotated, TypeAlias
+from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
+from strawberry.dataloader import DataLoader
 
 from graphql_api.database.stock import MovementCause
-from graphql_api.events.catalogue import Event, StockChanged, StockFacts
+from graphql_api.events.catalogue import StockChanged, StockFacts
 from graphql_api.schema.context import Context, Info
-from graphql_api.schema.event_stream import AT, CURSOR
+from graphql_api.schema.event_stream import LoggedEvent, LoggedFields
 from graphql_api.schema.filters import (
     ALL_OF,
     ANY_OF,
@@ -23,12 +23,13 @@ from graphql_api.schema.import_job import Import
 from graphql_api.schema.invoice import Invoice
 from graphql_api.schema.product import Product, load_product
 from graphql_api.schema.purchase import Purchase
-from graphql_api.schema.scalars import BigInt, Cursor
+from graphql_api.schema.scalars import BigInt
 from graphql_api.schema.stock_movement import MovementCauseFilter, StockMovement
 from graphql_api.schema.store import Store, load_store
 from graphql_api.schema.user import User, load_user
 from graphql_api.services.policy import Action
 
+Row = TypeVar("Row")
 StockDocument: TypeAlias = Annotated[
     Invoice | Purchase | Import,
     strawberry.union("StockDocument", description="What bottles came or went with."),
@@ -51,11 +52,9 @@ class EventPlace:
 
 
 @strawberry.type(description="Bottles came or went: one entry of the ledger of stock.")
-class StockChange:
+class StockChange(LoggedEvent):
     """Bottles came or went."""
 
-    cursor: Cursor = strawberry.field(description=CURSOR)
-    at: dt.datetime = strawberry.field(description=AT)
     place: EventPlace = strawberry.field(description="Where the store was at that moment.")
     before: BigInt = strawberry.field(description="Bottles that the store had of the product before.")
     after: BigInt = strawberry.field(description="Bottles it had then: `before` plus `delta`.")
@@ -65,11 +64,10 @@ class StockChange:
     fact: strawberry.Private[StockChanged]
 
     @classmethod
-    def from_event(cls, event: Event, fact: StockChanged, cursor: Cursor) -> "StockChange":
+    def from_fact(cls, fact: StockChanged, logged: LoggedFields) -> "StockChange":
         """The change as clients see it."""
         return cls(
-            cursor=cursor,
-            at=event.recorded_at,
+            **logged,
             place=EventPlace.from_facts(fact),
             before=BigInt(fact.before),
             after=BigInt(fact.after),
@@ -114,17 +112,19 @@ class StockChange:
 
 
 async def _document(fact: StockChanged, context: Context) -> Invoice | Purchase | Import | None:
-    loaders, actions = context.loaders, context.viewer.actions if context.viewer else frozenset()
-    if fact.invoice is not None and (invoice := await loaders.invoices.load(fact.invoice)):
+    loaders = context.loaders
+    actions = context.viewer.actions if context.viewer else frozenset()
+    if invoice := await _found(loaders.invoices, fact.invoice):
         return Invoice.from_row(invoice)
-    if fact.purchase is not None and Action.READ_PURCHASES in actions:
-        purchase = await loaders.purchases.load(fact.purchase)
-        if purchase:
-            return Purchase.from_row(purchase)
-    if fact.import_ is None or Action.READ_IMPORTS not in actions:
-        return None
-    row = await loaders.imports.load(fact.import_)
-    return Import.from_row(row) if row else None
+    if Action.READ_PURCHASES in actions and (purchase := await _found(loaders.purchases, fact.purchase)):
+        return Purchase.from_row(purchase)
+    if Action.READ_IMPORTS in actions and (job := await _found(loaders.imports, fact.import_)):
+        return Import.from_row(job)
+    return None
+
+
+async def _found(loader: DataLoader[int, Row | None], key: int | None) -> Row | None:
+    return None if key is None else await loader.load(key)
 
 
 @strawberry.input(description="Which stock, by what it and its store are at the moment of the change.")

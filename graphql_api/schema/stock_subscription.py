@@ -2,16 +2,16 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Iterator, Sequence
-from typing import Annotated, TypeAlias, TypeVar, cast
+from typing import Annotated, TypeAlias, TypeVar
 
 import strawberry
 from strawberry import UNSET
 
 from graphql_api.database.event import Topic
-from graphql_api.events.catalogue import Event, StockChanged
+from graphql_api.events.catalogue import StockChanged
 from graphql_api.schema.context import Context, Info
 from graphql_api.schema.event_cursor import event_cursor
-from graphql_api.schema.event_stream import AfterEvent, event_stream
+from graphql_api.schema.event_stream import AfterEvent, LoggedFields, MatchingEvents, event_stream
 from graphql_api.schema.filters import ALL_OF, ANY_OF, NONE_OF, operator, to_where
 from graphql_api.schema.live import Opening
 from graphql_api.schema.product import Product, load_product
@@ -91,8 +91,8 @@ class StockWatchWhere(StockFactsWhere):
     not_: "StockWatchWhere | None" = operator(NONE_OF, name="not")
 
 
-async def _present(event: Event, context: Context) -> StockChange:
-    return StockChange.from_event(event, cast("StockChanged", event.fact), await event_cursor(context, event.number))
+async def _present(fact: StockChanged, logged: LoggedFields, _context: Context) -> StockChange:
+    return StockChange.from_fact(fact, logged)
 
 
 async def _open(context: Context, where: Where) -> Opening[StockState | StockChange]:
@@ -121,18 +121,12 @@ class StockSubscription:
         )
     )
     async def stock_changed(
-        self,
-        info: Info,
-        where: Annotated[
-            StockChangeWhere | None, strawberry.argument(description="Only changes that match this filter.")
-        ] = UNSET,
-        after: AfterEvent = UNSET,
+        self, info: Info, where: MatchingEvents[StockChangeWhere] = UNSET, after: AfterEvent = UNSET
     ) -> AsyncGenerator[StockChange, None]:
         """Every change of stock."""
-        stream = await event_stream(
-            info.context, Topic.STOCK, _present, where=where, facts=STOCK_CHANGE_FACTS, after=after
+        return await event_stream(
+            info.context, Topic.STOCK, _present, where=to_where(where), facts=STOCK_CHANGE_FACTS, after=after
         )
-        return cast("AsyncGenerator[StockChange, None]", stream)
 
     @strawberry.subscription(
         description=(
@@ -152,13 +146,11 @@ class StockSubscription:
     ) -> AsyncGenerator[StockWatchEvent, None]:
         """The state of stock, then its changes."""
         wanted = to_where(where)
-        stream = await event_stream(
+        return await event_stream(
             info.context,
             Topic.STOCK,
             _present,
-            where=where,
+            where=wanted,
             facts=STOCK_FACTS,
-            after=None,
             opening=lambda context: _open(context, wanted),
         )
-        return cast("AsyncGenerator[StockWatchEvent, None]", stream)

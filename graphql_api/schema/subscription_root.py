@@ -35,10 +35,8 @@ def _watched(subscribe: Subscribe, *, is_resumable: bool) -> Subscribe:
     async def watched(source: Any, info: GraphQLResolveInfo[Any], **arguments: Any) -> Any:
         if source is RESUMED and is_resumable:
             arguments.pop(AFTER, None)
-        context = info.context
-        viewer = context.viewer
-        watch = WatchedViewer(viewer) if viewer else None
-        context.viewer = watch
+        context, viewer = info.context, info.context.viewer
+        context.viewer = watch = WatchedViewer(viewer) if viewer else None
         try:
             answer = subscribe(None, info, **arguments)
             stream = await answer if isawaitable(answer) else answer

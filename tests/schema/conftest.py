@@ -1,14 +1,17 @@
 """One schema for all tests; a client on each test's own database."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from graphql_api.database.engine import Database
 from graphql_api.schema.context import Services
 from graphql_api.schema.root import ApiSchema, build_schema
+from graphql_api.services.policy import Viewer
 from graphql_api.services.storage import FileStorage
-from tests.client import Client, create_services, schema_client
+from tests.client import ADMIN, Client, create_services, schema_client
+from tests.schema.listening import Listen, Listener, listen
 from tests.schema.people import ClientOf
 
 
@@ -40,3 +43,13 @@ def client(schema: ApiSchema, services: Services) -> Client:
 def client_of(schema: ApiSchema, services: Services) -> ClientOf:
     """Makes clients of anybody on this test's own database."""
     return lambda viewer: schema_client(schema, services, viewer)
+
+
+@pytest.fixture
+def hear(schema: ApiSchema, services: Services) -> Listen:
+    """Subscribes on this test's own database; who listens is an administrator unless somebody else is given."""
+
+    async def subscribe(document: str, viewer: Viewer | None = ADMIN, **variables: Any) -> Listener:
+        return await listen(schema, services, document, viewer, **variables)
+
+    return subscribe

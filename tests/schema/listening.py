@@ -1,6 +1,6 @@
 """Listening to one subscription without a transport: the parts that the fan-out puts together, one after the other."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -159,12 +159,10 @@ def listening_client(schema: ApiSchema, services: Services, viewer: Viewer | Non
     return Client(send)
 
 
-async def refusal_of(
-    schema: ApiSchema, services: Services, document: str, viewer: Viewer | None = ADMIN, **variables: Any
-) -> dict[str, Any]:
+async def refusal_of(hearing: Awaitable[Listener]) -> dict[str, Any]:
     """The one error that a subscription is refused with."""
     try:
-        await listen(schema, services, document, viewer, **variables)
+        await hearing
     except Refused as refused:
         (error,) = refused.errors
         return error

@@ -9,9 +9,7 @@ from graphql_api.database.engine import Database
 from graphql_api.database.invoice import InvoiceRow, InvoiceStatus
 from graphql_api.database.product import ProductRow
 from graphql_api.database.user import Role
-from graphql_api.schema.context import Services
 from graphql_api.schema.node import global_id
-from graphql_api.schema.root import ApiSchema
 from graphql_api.services.policy import Viewer
 from tests.client import ADMIN, Client
 from tests.factories import (
@@ -24,7 +22,7 @@ from tests.factories import (
     create_stock,
     create_store,
 )
-from tests.schema.listening import Listen, Listener, change, changes, listen, relay
+from tests.schema.listening import Listen, change, changes, relay
 from tests.schema.people import ClientOf, create_viewer
 
 PRODUCTS = """subscription ($where: ProductEventWhere, $after: Cursor) { productChanged(where: $where, after: $after) {
@@ -36,23 +34,13 @@ PURCHASES = """subscription ($where: PurchaseEventWhere) { purchaseChanged(where
 
 
 @pytest.fixture
-def hear(schema: ApiSchema, services: Services) -> Listen:
-    """Subscribes on this test's own database; who listens is an administrator unless somebody else is given."""
-
-    async def subscribe(document: str, viewer: Viewer | None = ADMIN, **variables: Any) -> Listener:
-        return await listen(schema, services, document, viewer, **variables)
-
-    return subscribe
-
-
-@pytest.fixture
-async def staff(database: Database) -> Viewer:
+async def admin(database: Database) -> Viewer:
     return await create_viewer(database, Role.ADMIN)
 
 
 @pytest.fixture
-def client(client_of: ClientOf, staff: Viewer) -> Client:
-    return client_of(staff)
+def client(client_of: ClientOf, admin: Viewer) -> Client:
+    return client_of(admin)
 
 
 async def test_the_life_of_a_product_is_told(database: Database, client: Client, hear: Listen) -> None:

@@ -8,9 +8,7 @@ from graphql_api.database.engine import Database
 from graphql_api.database.product import ProductRow
 from graphql_api.database.store import StoreRow
 from graphql_api.database.user import Role
-from graphql_api.schema.context import Services
 from graphql_api.schema.node import global_id
-from graphql_api.schema.root import ApiSchema
 from graphql_api.services.policy import Viewer
 from tests.client import Client
 from tests.factories import (
@@ -25,7 +23,7 @@ from tests.factories import (
     create_stock,
     create_store,
 )
-from tests.schema.listening import Listener, listen, refusal_of, relay, start_of_log
+from tests.schema.listening import Listen, Listener, change, refusal_of, relay, start_of_log
 from tests.schema.people import ClientOf, create_viewer
 
 CHANGES = """subscription ($where: StockChangeWhere, $after: Cursor) { stockChanged(where: $where, after: $after) {
@@ -35,7 +33,6 @@ CHANGES = """subscription ($where: StockChangeWhere, $after: Cursor) { stockChan
 WATCH = """subscription ($where: StockWatchWhere) { stockWatch(where: $where) { __typename
     ... on StockState { cursor isComplete levels { onHand store { number } product { sku } } }
     ... on StockChange { cursor before after delta product { sku } } } }"""
-ADJUST = "mutation ($input: AdjustStockInput!) { adjustStock(input: $input) { userErrors { message } } }"
 DELTAS = "subscription ($where: StockChangeWhere) { stockChanged(where: $where) { delta } }"
 
 
@@ -50,7 +47,7 @@ class Shop:
         return {"storeId": global_id("Store", self.store.id), "productId": global_id("Product", self.product.id)}
 
     async def adjust(self, client: Client, quantity: int, reason: str = "broken") -> None:
-        await client.execute(ADJUST, input={**self.ids, "quantity": quantity, "reason": reason})
+        await change(client, "adjustStock", **self.ids, quantity=quantity, reason=reason)
 
     async def another(self, quantity: int) -> ProductRow:
         async with self.database.transaction() as session:
@@ -83,29 +80,25 @@ async def shop(database: Database) -> Shop:
 
 
 async def deltas(listener: Listener) -> list[int]:
-    return [int(change["delta"]) for change in await listener.take()]
+    return [int(told["delta"]) for told in await listener.take()]
 
 
-async def test_a_change_tells_all_about_itself(
-    schema: ApiSchema, services: Services, client: Client, admin: Viewer, shop: Shop
-) -> None:
-    listener = await listen(schema, services, CHANGES)
+async def test_a_change_tells_all_about_itself(client: Client, hear: Listen, admin: Viewer, shop: Shop) -> None:
+    listener = await hear(CHANGES)
 
     await shop.adjust(client, -3)
 
-    (change,) = await listener.take()
-    assert {name: change[name] for name in ("before", "after", "delta")} == {"before": 10, "after": 7, "delta": -3}
-    assert (change["cause"], change["reason"], change["document"]) == ("ADJUSTMENT", "broken", None)
-    assert change["place"] == {"city": "AMES", "zip": "50010", "county": "STORY", "countyNumber": 85}
-    assert (change["store"], change["product"]) == ({"number": 7, "city": "AMES"}, {"sku": "V-1"})
-    assert (change["movement"], change["actor"]) == ({"quantity": -3}, {"id": global_id("User", admin.user_id)})
+    (told,) = await listener.take()
+    assert {name: told[name] for name in ("before", "after", "delta")} == {"before": 10, "after": 7, "delta": -3}
+    assert (told["cause"], told["reason"], told["document"]) == ("ADJUSTMENT", "broken", None)
+    assert told["place"] == {"city": "AMES", "zip": "50010", "county": "STORY", "countyNumber": 85}
+    assert (told["store"], told["product"]) == ({"number": 7, "city": "AMES"}, {"sku": "V-1"})
+    assert (told["movement"], told["actor"]) == ({"quantity": -3}, {"id": global_id("User", admin.user_id)})
 
 
-async def test_the_place_is_that_of_the_moment(
-    schema: ApiSchema, services: Services, client: Client, shop: Shop
-) -> None:
+async def test_the_place_is_that_of_the_moment(client: Client, hear: Listen, shop: Shop) -> None:
     # given
-    listener = await listen(schema, services, CHANGES, where={"city": {"eq": "ames"}})
+    listener = await hear(CHANGES, where={"city": {"eq": "ames"}})
     await shop.adjust(client, -1)
     async with shop.database.transaction() as session:
         store = await session.get(StoreRow, shop.store.id)
@@ -116,21 +109,21 @@ async def test_the_place_is_that_of_the_moment(
     await shop.adjust(client, -2)
 
     # then
-    (change,) = await listener.take()
-    assert (change["delta"], change["place"]["city"], change["store"]["city"]) == (-1, "AMES", "BOONE")
+    (told,) = await listener.take()
+    assert (told["delta"], told["place"]["city"], told["store"]["city"]) == (-1, "AMES", "BOONE")
 
 
 async def test_whoever_comes_back_gets_what_was_missed_once_and_in_order(
-    schema: ApiSchema, services: Services, client: Client, shop: Shop
+    client: Client, hear: Listen, shop: Shop
 ) -> None:
     # given
-    listener = await listen(schema, services, CHANGES)
+    listener = await hear(CHANGES)
     for quantity in (-1, 2, 3):
         await shop.adjust(client, quantity)
     heard = await listener.take()
 
     # when
-    again = await listen(schema, services, CHANGES, after=heard[0]["cursor"])
+    again = await hear(CHANGES, after=heard[0]["cursor"])
     await shop.adjust(client, 4)
 
     # then
@@ -163,22 +156,20 @@ async def test_whoever_comes_back_gets_what_was_missed_once_and_in_order(
     ],
     ids=str,
 )
-async def test_changes_are_chosen(  # noqa: PLR0913 - fixtures and a case
-    schema: ApiSchema, services: Services, client: Client, shop: Shop, where: object, *, is_meant: bool
-) -> None:
-    listener = await listen(schema, services, DELTAS, where=where)
+async def test_changes_are_chosen(client: Client, hear: Listen, shop: Shop, where: object, *, is_meant: bool) -> None:
+    listener = await hear(DELTAS, where=where)
 
     await shop.adjust(client, -1)
 
     assert await deltas(listener) == ([-1] if is_meant else [])
 
 
-async def test_changes_are_chosen_by_id(schema: ApiSchema, services: Services, client: Client, shop: Shop) -> None:
+async def test_changes_are_chosen_by_id(client: Client, hear: Listen, shop: Shop) -> None:
     other = global_id("Product", (await shop.another(5)).id)
     await relay(shop.database)
     ids = {"store": {"eq": shop.ids["storeId"]}, "product": {"in": [shop.ids["productId"]]}}
-    meant = await listen(schema, services, DELTAS, where=ids)
-    not_meant = await listen(schema, services, DELTAS, where={**ids, "product": {"eq": other}})
+    meant = await hear(DELTAS, where=ids)
+    not_meant = await hear(DELTAS, where={**ids, "product": {"eq": other}})
 
     await shop.adjust(client, -1)
 
@@ -198,33 +189,29 @@ async def test_changes_are_chosen_by_id(schema: ApiSchema, services: Services, c
     ids=["id", "list", "control", "size", "cursor", "empty cursor"],
 )
 async def test_what_cannot_be_asked_is_named(
-    schema: ApiSchema, services: Services, variables: dict[str, Any], code: str, path: list[str]
+    hear: Listen, variables: dict[str, Any], code: str, path: list[str]
 ) -> None:
-    error = await refusal_of(schema, services, CHANGES, **variables)
+    error = await refusal_of(hear(CHANGES, **variables))
 
     assert (error["extensions"]["code"], error["extensions"]["argumentPath"]) == (code, path)
 
 
-async def test_the_document_is_null_for_those_who_may_not_see_it(
-    schema: ApiSchema, services: Services, client: Client, shop: Shop
-) -> None:
+async def test_the_document_is_null_for_those_who_may_not_see_it(client: Client, hear: Listen, shop: Shop) -> None:
     # given
     document = CHANGES.replace("actor { id }", "")
-    everybody = await listen(schema, services, document)
-    seller = await listen(schema, services, document, await create_viewer(shop.database, Role.SALESPERSON))
+    everybody = await hear(document)
+    seller = await hear(document, await create_viewer(shop.database, Role.SALESPERSON))
     async with shop.database.transaction() as session:
         key = (await create_purchase(session, OrderLine(shop.product, 4), store=shop.store)).id
         draft = (await create_draft(session, Line(shop.product, quantity=2), store=shop.store)).id
     purchase, invoice = global_id("Purchase", key), global_id("Invoice", draft)
 
     # when
-    for name, wanted in (("receivePurchase", purchase), ("issueInvoice", invoice)):
-        head = f"mutation ($input: {name[0].upper()}{name[1:]}Input!)"
-        mutation = f"{head} {{ {name}(input: $input) {{ userErrors {{ message }} }} }}"
-        assert (await client.execute(mutation, input={"id": wanted, "expectedVersion": 1}))[name]["userErrors"] == []
+    await change(client, "receivePurchase", id=purchase, expectedVersion=1)
+    await change(client, "issueInvoice", id=invoice, expectedVersion=1)
 
     # then
-    seen, hidden = [[change["document"] for change in await heard.take()] for heard in (everybody, seller)]
+    seen, hidden = [[told["document"] for told in await heard.take()] for heard in (everybody, seller)]
     assert seen[0] == {"__typename": "Purchase", "id": purchase}
     assert seen[1]["__typename"] == "Invoice"
     assert seen[1]["number"]
@@ -232,7 +219,7 @@ async def test_the_document_is_null_for_those_who_may_not_see_it(
 
 
 async def test_a_watch_begins_with_the_state_and_goes_on_with_what_follows(
-    schema: ApiSchema, services: Services, client: Client, shop: Shop
+    client: Client, hear: Listen, shop: Shop
 ) -> None:
     # given
     await shop.another(5)
@@ -240,74 +227,68 @@ async def test_a_watch_begins_with_the_state_and_goes_on_with_what_follows(
     await shop.adjust(client, -1)  # committed, and without a number yet
 
     # when
-    watch = await listen(schema, services, WATCH, where={"category": {"startsWith": "vodka"}})
+    watch = await hear(WATCH, where={"category": {"startsWith": "vodka"}})
     await shop.adjust(client, -2)
 
     # then
     (state,) = watch.opened_with
     level = {"onHand": 10, "store": {"number": 7}, "product": {"sku": "V-1"}}
     assert (state["levels"], state["isComplete"]) == ([level], True)
-    assert [(change["before"], change["after"]) for change in await watch.take()] == [(10, 9), (9, 7)]
+    assert [(told["before"], told["after"]) for told in await watch.take()] == [(10, 9), (9, 7)]
 
 
-async def test_the_cursor_of_a_state_is_one_to_go_on_behind(
-    schema: ApiSchema, services: Services, client: Client, shop: Shop
-) -> None:
-    (state,) = (await listen(schema, services, WATCH)).opened_with
+async def test_the_cursor_of_a_state_is_one_to_go_on_behind(client: Client, hear: Listen, shop: Shop) -> None:
+    (state,) = (await hear(WATCH)).opened_with
     await shop.adjust(client, -2)
 
-    listener = await listen(schema, services, CHANGES, after=state["cursor"])
+    listener = await hear(CHANGES, after=state["cursor"])
 
     assert await deltas(listener) == [-2]
 
 
-async def test_an_empty_state_is_told_too(schema: ApiSchema, services: Services) -> None:
-    watch = await listen(schema, services, WATCH)
+async def test_an_empty_state_is_told_too(hear: Listen) -> None:
+    watch = await hear(WATCH)
 
     assert [(state["levels"], state["isComplete"]) for state in watch.opened_with] == [([], True)]
 
 
-async def test_a_state_comes_in_pages_of_one_moment(
-    schema: ApiSchema, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_state_comes_in_pages_of_one_moment(hear: Listen, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     for quantity in (1, 2):
         await shop.another(quantity)
     monkeypatch.setattr("graphql_api.schema.stock_subscription.LEVELS_OF_PAGE", 2)
 
-    watch = await listen(schema, services, WATCH)
+    watch = await hear(WATCH)
 
     sizes = [(len(page["levels"]), page["isComplete"]) for page in watch.opened_with]
     assert sizes == [(2, False), (1, True)]
     assert len({page["cursor"] for page in watch.opened_with}) == 1
     # two levels have no number yet, so at the cursor there was nothing of them
     assert [level["onHand"] for page in watch.opened_with for level in page["levels"]] == [10, 0, 0]
-    assert [(change["before"], change["after"]) for change in await watch.take()] == [(0, 1), (0, 2)]
+    assert [(told["before"], told["after"]) for told in await watch.take()] == [(0, 1), (0, 2)]
 
 
-async def test_too_many_levels_are_refused(
-    schema: ApiSchema, services: Services, shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_too_many_levels_are_refused(hear: Listen, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     await shop.another(1)
     monkeypatch.setattr("graphql_api.services.stock_state.MAX_LEVELS", 1)
 
-    error = await refusal_of(schema, services, WATCH)
-    narrow = await listen(schema, services, WATCH, where={"sku": {"eq": "V-1"}})
+    error = await refusal_of(hear(WATCH))
+    narrow = await hear(WATCH, where={"sku": {"eq": "V-1"}})
 
     assert error["extensions"]["code"] == "QUERY_TOO_COMPLEX"
     assert "Narrow `where`" in error["message"]
     assert len(narrow.opened_with[0]["levels"]) == 1
 
 
-async def test_the_rows_of_a_state_count_for_what_a_document_may_cost(schema: ApiSchema, services: Services) -> None:
+async def test_the_rows_of_a_state_count_for_what_a_document_may_cost(hear: Listen) -> None:
     trail = "auditTrail(first: 100) { nodes { id action outcome entity entityId at } }"
     document = f"subscription {{ stockWatch {{ ... on StockState {{ levels {{ product {{ {trail} }} }} }} }} }}"
 
-    error = await refusal_of(schema, services, document)
+    error = await refusal_of(hear(document))
 
     assert error["extensions"]["code"] == "QUERY_TOO_COMPLEX"
 
 
-async def test_from_the_start_of_the_log_everything_is_heard(schema: ApiSchema, services: Services, shop: Shop) -> None:
-    listener = await listen(schema, services, CHANGES, after=await start_of_log(shop.database))
+async def test_from_the_start_of_the_log_everything_is_heard(hear: Listen, shop: Shop) -> None:
+    listener = await hear(CHANGES, after=await start_of_log(shop.database))
 
     assert await deltas(listener) == [10]

@@ -1,7 +1,6 @@
 """What is told of low stock, notifications and imports, and to whom."""
 
 import asyncio
-from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -12,19 +11,18 @@ from graphql_api.database.notification import Severity
 from graphql_api.database.user import Role
 from graphql_api.schema.context import Services
 from graphql_api.schema.node import global_id
-from graphql_api.schema.root import ApiSchema
 from graphql_api.services.notification import notify
 from graphql_api.services.policy import Viewer
 from graphql_api.services.translation import Sentence
 from graphql_api.services.unit_of_work import unit_of_work
-from tests.client import ADMIN, Client
+from tests.client import Client
 from tests.factories import (
     create_import,
     create_product,
     create_stock,
     create_store,
 )
-from tests.schema.listening import Listen, Listener, change, changes, listen, refusal_of, relay
+from tests.schema.listening import Listen, change, changes, refusal_of, relay
 from tests.schema.people import ClientOf, create_viewer
 
 LOW_STOCK = """subscription ($where: LowStockEventWhere) { lowStock(where: $where) {
@@ -35,23 +33,13 @@ PROGRESS = "subscription ($id: ID!) { importProgress(id: $id) { cursor import { 
 
 
 @pytest.fixture
-def hear(schema: ApiSchema, services: Services) -> Listen:
-    """Subscribes on this test's own database; who listens is an administrator unless somebody else is given."""
-
-    async def subscribe(document: str, viewer: Viewer | None = ADMIN, **variables: Any) -> Listener:
-        return await listen(schema, services, document, viewer, **variables)
-
-    return subscribe
-
-
-@pytest.fixture
-async def staff(database: Database) -> Viewer:
+async def admin(database: Database) -> Viewer:
     return await create_viewer(database, Role.ADMIN)
 
 
 @pytest.fixture
-def client(client_of: ClientOf, staff: Viewer) -> Client:
-    return client_of(staff)
+def client(client_of: ClientOf, admin: Viewer) -> Client:
+    return client_of(admin)
 
 
 async def test_low_stock_is_told_from_beginning_to_end(database: Database, client: Client, hear: Listen) -> None:
@@ -200,9 +188,9 @@ async def test_taking_an_import_back_can_be_followed(database: Database, hear: L
     assert (heard[-1]["import"]["status"], listener.is_ended) == (done.value, True)
 
 
-async def test_an_unknown_import_is_not_found(schema: ApiSchema, services: Services) -> None:
+async def test_an_unknown_import_is_not_found(hear: Listen) -> None:
     for wanted, code in ((global_id("Import", 99), "NOT_FOUND"), (global_id("Store", 1), "BAD_USER_INPUT")):
-        error = await refusal_of(schema, services, PROGRESS, id=wanted)
+        error = await refusal_of(hear(PROGRESS, id=wanted))
 
         assert (error["extensions"]["code"], error["extensions"]["argumentPath"]) == (code, ["id"])
 

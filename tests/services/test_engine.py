@@ -98,6 +98,7 @@ async def test_who_takes_a_connection_between_its_last_word_and_its_end_is_told_
 
         # then that is no fault of the program, and the next one gets another
         assert isinstance(as_service_error(caught.value), ServiceUnavailable)
+        line.may_end.set()
         async with distant.read() as session:
             assert await session.scalar(text("SELECT 1")) == 1
 
@@ -111,10 +112,11 @@ async def closed_after(database: Database) -> AsyncIterator[Database]:
 
 
 class _LateGoodbye:
-    """A way to the database on which words pass at once, and an end of the connection never does."""
+    """A way to the database on which words pass at once, and the end of a connection only when it may."""
 
     def __init__(self) -> None:
         self.said_goodbye = asyncio.Event()
+        self.may_end = asyncio.Event()
 
     @asynccontextmanager
     async def to(self, url: str) -> AsyncIterator[str]:
@@ -145,7 +147,7 @@ class _LateGoodbye:
                 await sink.drain()
                 if b"FATAL" in content:
                     self.said_goodbye.set()
-            await asyncio.Event().wait()
+            await self.may_end.wait()
 
 
 async def test_a_connection_is_asked_for_a_sign_of_life_only_after_a_long_rest(
