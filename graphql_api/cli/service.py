@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import resource
 import signal
@@ -28,6 +29,18 @@ from graphql_api.transport.websocket_connection import WebSocketConnection
 DRAIN_SECONDS = 2
 # A WebSocket is asked for a sign of life that often, and given up after as long without an answer.
 PING_SECONDS = 20
+# The second is where WebSockets are told of.
+LOGGERS_OF_ADDRESSES = ("uvicorn.access", "uvicorn.error")
+
+
+class PathsOnly(logging.Filter):
+    """Cuts addresses in a log where their queries begin: there stand tokens, tickets, and what somebody looks for."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change a record, and have it logged."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(value.partition("?")[0] if isinstance(value, str) else value for value in record.args)
+        return True
 
 
 def prepare(settings: Settings, *, is_migrating: bool) -> None:
@@ -40,19 +53,11 @@ def run_server(
 ) -> None:
     """Serve until a signal comes; with several processes each builds an app of its own."""
     _prepare_for_many_connections(listener)
+    logged: dict[str, Any] = {"log_config": _without_queries(logging_settings), "access_log": is_logging_access}
     if settings.workers == 1:
-        config = server_config(
-            settings, create_app(settings), log_config=logging_settings, access_log=is_logging_access
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        uvicorn.Server(server_config(settings, create_app(settings), **logged)).run(sockets=[listener])
         return
-    config = server_config(
-        settings,
-        "graphql_api.app:app_from_environment",
-        factory=True,
-        log_config=logging_settings,
-        access_log=is_logging_access,
-    )
+    config = server_config(settings, "graphql_api.app:app_from_environment", factory=True, **logged)
     os.environ |= {"DATABASE_URL": settings.database_url or "", "REDIS_URL": settings.redis_url or ""}
     Multiprocess(config, sockets=[listener]).run()
 
@@ -87,6 +92,13 @@ def server_config(settings: Settings, app: Starlette | str, **further: Any) -> u
 def run_worker(settings: Settings) -> None:
     """Run background jobs until a signal comes."""
     asyncio.run(_work(settings))
+
+
+def _without_queries(logging_settings: dict[str, Any]) -> dict[str, Any]:
+    """The logging configuration, so that the server, which logs addresses, logs no queries."""
+    known = logging_settings["loggers"]
+    cut = {name: {**known[name], "filters": ["paths"]} for name in LOGGERS_OF_ADDRESSES}
+    return {**logging_settings, "filters": {"paths": {"()": PathsOnly}}, "loggers": known | cut}
 
 
 def _prepare_for_many_connections(listener: socket.socket) -> None:

@@ -129,7 +129,7 @@ class Operation:
     def leave(self) -> None:
         """The client wants no more. What changes data is carried out all the same."""
         self._close()
-        if self._task is not None and self._kind in {OperationType.QUERY, None}:
+        if self._task is not None and self._kind is not OperationType.MUTATION:
             self._task.cancel()
 
     def renew(self, viewer: Viewer) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from uvicorn._types import ASGIReceiveEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request
@@ -22,8 +23,10 @@ IDLE_FRAMES_AT_ONCE = 1_000
 TOO_MANY_FRAMES = 1008
 # The code for who answers no ping.
 SILENT = 1011
-# What is read in one go; up to two megabytes come at once.
+# What is read in one go. A quarter of a megabyte comes at once, which may be 40,000 messages: to read them all would
+# take half a second in which nobody else has a turn.
 SLICE_BYTES = 4096
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
 class WebSocketConnection(WebSocketsSansIOProtocol):
@@ -33,13 +36,20 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
         super().__init__(*arguments, **named)
         self.close_timeout = CLOSE_SECONDS
         self._pace = Pace(IDLE_FRAMES_PER_SECOND, IDLE_FRAMES_AT_ONCE)
+        self._unread = bytearray()
 
     def data_received(self, data: bytes) -> None:
-        """Read what has come, until the connection ends."""
-        for first in range(0, len(data), SLICE_BYTES):
-            if self.transport.is_closing():
-                return
-            super().data_received(data[first : first + SLICE_BYTES])
+        """Take what has come, and read as much of it as is wanted."""
+        self._unread += data
+        self._read_on()
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            self._refuse_handshake()
+
+    async def receive(self) -> ASGIReceiveEvent:
+        """Wait for a message, and read on when it was the last of those that had been read."""
+        message = await super().receive()
+        self._read_on()
+        return message
 
     def handle_connect(self, event: Request) -> None:
         """Begin to serve a request to open a WebSocket."""
@@ -81,10 +91,22 @@ class WebSocketConnection(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         """Give up a client that answers no ping; closing alone would wait for what it does not read."""
-        if not self.close_sent:
+        if not (self.close_sent or self.transport.is_closing()):
             TALLY.closes[SILENT] += 1
         super().keepalive_timeout()
         self.transport.abort()
+
+    def _read_on(self) -> None:
+        """Read until there is a message that nobody has asked for, or the connection ends."""
+        while self._unread and not self.read_paused and not self.transport.is_closing():
+            piece = bytes(self._unread[:SLICE_BYTES])
+            del self._unread[:SLICE_BYTES]
+            super().data_received(piece)
+
+    def _refuse_handshake(self) -> None:
+        """Answer a request that is no handshake, or too long for one; uvicorn would leave the client waiting."""
+        self.transport.write(b"".join(self.conn.data_to_send()) or BAD_REQUEST)
+        self.transport.close()
 
     def _may_go_on(self) -> bool:
         """Count a frame that is no message to be dealt with; too many of them end the connection."""

@@ -24,6 +24,7 @@ from graphql_api.services.policy import Viewer
 from graphql_api.services.resources import create_keys
 from graphql_api.services.token import AccessTokens, TokenKind, _Issue
 from graphql_api.transport import graphql_sse
+from graphql_api.transport.graphql_sse import HEARTBEAT_SECONDS
 from graphql_api.transport.http_connection import HttpConnection
 from tests.faults.server_process import serving
 from tests.transport.conftest import SECRET_KEY, authorization, create_viewer
@@ -145,7 +146,8 @@ async def test_a_stream_ends_with_its_access_token(shop: Shop) -> None:
     assert last.codes == ["UNAUTHENTICATED"]
     assert "refreshToken" in last.result["errors"][0]["message"]
     assert end.name == "complete"
-    assert -0.1 < time.time() - token.expires_at.timestamp() < 1
+    # well before it would have been looked at for another reason
+    assert -0.1 < time.time() - token.expires_at.timestamp() < HEARTBEAT_SECONDS / 2
 
 
 async def test_who_has_left_makes_room(shop: Shop) -> None:
@@ -246,11 +248,8 @@ async def test_who_may_not_stay_is_dropped_though_he_reads_nothing(shop: Shop) -
         await shop.adjust(*MANY)
         assert slow.connection.transport.get_write_buffer_size() > 0
         await shop.as_viewer(viewer).execute("mutation { logout { endedCount } }")
-        left_at = time.monotonic()
 
         await slow.dropped()
-
-    assert time.monotonic() - left_at < 1
 
 
 async def test_a_server_that_stops_ends_its_streams_at_once_so_that_they_are_asked_for_again(
@@ -262,13 +261,10 @@ async def test_a_server_that_stops_ends_its_streams_at_once_so_that_they_are_ask
             await shop.adjust(-1)
             assert await deltas(source, 1) == [-1]
             # when that server is told to stop
-            told_at = time.monotonic()
             other.process.terminate()
-            # then the stream ends, neither broken nor complete
+            # then the stream ends, neither broken, as when the server has waited for long, nor complete
             assert await source.rest() == []
-            assert time.monotonic() - told_at < 1
         assert await other.process.wait() == 0
-        assert time.monotonic() - told_at < 5
     # and goes on elsewhere
     await shop.adjust(-2)
     async with shop.staff.subscribed(CHANGES, last_event_id=source.last_id) as source:
