@@ -1,6 +1,7 @@
 """Everything put together: each part is built once, here, and handed to those who need it."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_network
@@ -64,6 +65,9 @@ from graphql_api.transport.stopping import Stopping
 from graphql_api.worker import Worker
 
 STOP_SECONDS = 2.0
+# Objects after which it is looked which of them are garbage. Next to all go by themselves; with Python's 700, what is
+# only in use for a moment is counted among the lasting, and all of those are looked at again and again.
+YOUNG_OBJECTS = 20_000
 REDIS_SECONDS = 1.0
 ALLOWED_HEADERS = (
     "authorization",
@@ -163,7 +167,20 @@ def _other_routes(settings: Settings, services: Services, health: Health) -> Seq
 
 def app_from_environment() -> Starlette:
     """The web application for server processes that get their settings from the environment alone."""
-    return create_app(load_settings())
+    return create_served_app(load_settings())
+
+
+def create_served_app(settings: Settings) -> Starlette:
+    """The web application, for a process that does nothing else: what is there by now stays, and is no garbage.
+
+    Raises:
+        SettingsError: as `create_app` does.
+    """
+    app = create_app(settings)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
+    return app
 
 
 def create_redis(settings: Settings) -> Redis:

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.supervisors import Multiprocess
 
-from graphql_api.app import create_app, create_bus, create_relay, create_worker, relaying
+from graphql_api.app import create_bus, create_relay, create_served_app, create_worker, relaying
 from graphql_api.cli.data import prepare_demo
 from graphql_api.cli.database import has_administrator, open_database, upgrade
 from graphql_api.config import Settings
@@ -55,7 +55,7 @@ def run_server(
     _prepare_for_many_connections(listener)
     logged: dict[str, Any] = {"log_config": _without_queries(logging_settings), "access_log": is_logging_access}
     if settings.workers == 1:
-        uvicorn.Server(server_config(settings, create_app(settings), **logged)).run(sockets=[listener])
+        uvicorn.Server(server_config(settings, create_served_app(settings), **logged)).run(sockets=[listener])
         return
     config = server_config(settings, "graphql_api.app:app_from_environment", factory=True, **logged)
     os.environ |= {"DATABASE_URL": settings.database_url or "", "REDIS_URL": settings.redis_url or ""}

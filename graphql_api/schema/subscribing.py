@@ -12,10 +12,14 @@ from graphql import (
     Executor,
     FieldNode,
     GraphQLError,
+    GraphQLObjectType,
     OperationDefinitionNode,
     OperationType,
     create_source_event_stream,
 )
+from graphql.execution.collect_fields import DeferUsage, GroupedFieldSet
+from graphql.pyutils import AwaitableOrValue
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from graphql_api.database.user import Language, Role
 from graphql_api.schema.after_variables import root_field, variables_of_after
@@ -78,7 +82,7 @@ class Operation:
 
     Args:
         schema: what it runs on.
-        executor: graphql-core's, built for it.
+        executor: a `RepeatedExecutor`, built for it.
         field: its one root field.
         key: tells it from operations that could have other results; `after` makes no difference.
         document_key: names the document and the operation in it.
@@ -139,21 +143,36 @@ class Operation:
         return format_errors(self._schema, errors, context)
 
     def _built(self, root_value: Any, context: Context) -> Executor[Any]:
-        """An executor of its own for one execution: graphql-core's copies share memory that only grows."""
-        known = self._executor
-        build = type(known)
-        return build(
-            known.schema,
-            known.fragment_definitions,
-            known.fragments,
-            root_value,
-            context,
-            known.operation,
-            known.variable_values,
-            known.field_resolver,
-            known.type_resolver,
-            known.subscribe_field_resolver,
-        )
+        """An executor for one execution: a copy, which is freed at once. A new one refers to itself and is garbage."""
+        executor = self._executor.build_per_event_executor(root_value)
+        executor.context_value = context
+        return executor
+
+
+class RepeatedExecutor(StrawberryGraphQLCoreExecutionContext):
+    """Executes one operation with its variables again and again, with the fields that were collected the first time.
+
+    Which fields there are below a field is remembered by graphql-core for each list of fields, by identity. It collects
+    those at the root anew for each execution, so that its memory would grow for ever and never be of use. Directives
+    depend on the variables, which stay the same, and types below the root are part of what is remembered.
+    """
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        # shared by the copies that graphql-core makes for each event
+        self._known_fields: dict[GraphQLObjectType, GroupedFieldSet] = {}
+
+    def execute_collected_root_fields(
+        self,
+        root_type: GraphQLObjectType,
+        root_value: Any,
+        grouped_field_set: GroupedFieldSet,
+        serially: bool,  # noqa: FBT001 - graphql-core's own
+        new_defer_usages: Sequence[DeferUsage],
+    ) -> AwaitableOrValue[dict[str, Any]]:
+        """Execute the fields of the root."""
+        fields = self._known_fields.setdefault(root_type, grouped_field_set)
+        return super().execute_collected_root_fields(root_type, root_value, fields, serially, new_defer_usages)
 
 
 def format_errors(schema: ApiSchema, errors: Sequence[GraphQLError], context: Context) -> list[dict[str, Any]]:
@@ -218,7 +237,7 @@ def prepare_operation(
         raise _unknown_operation(name, context)
     if plan.node.operation is not OperationType.SUBSCRIPTION:
         raise _refusal(Sentence("This operation is no subscription."), context)
-    executor = schema.execution_context_class.build(
+    executor = RepeatedExecutor.build(
         schema._schema,  # noqa: SLF001 - as above
         prepared.document,
         raw_variable_values=given,

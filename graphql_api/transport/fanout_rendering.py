@@ -20,14 +20,15 @@ from graphql_api.services.errors import ErrorCode
 from graphql_api.services.faults import as_service_error
 from graphql_api.transport.fanout_loaders import SharedLoaders
 from graphql_api.transport.fanout_message import Message
+from graphql_api.transport.fanout_turns import Turns
 from graphql_api.transport.json_text import encode_json
 
 logger = logging.getLogger(__name__)
 
 # Events that are executed at the same time: their reads become one statement for each kind of thing.
 BATCH = 50
-# Groups that execute at the same time.
-TURNS = 100
+# Groups that execute at the same time; and with those that have waited for the database for so many seconds.
+FEW, MANY, PATIENCE_SECONDS = 8, 100, 0.1
 # Seconds before the next attempt while the database is down: at first, and at most.
 RETRY_SECONDS = (0.1, 2.0)
 # How often something that takes too long is tried before its subscribers hear of it.
@@ -57,7 +58,7 @@ class Rendering:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._turns = asyncio.Semaphore(TURNS)
+        self._turns = Turns(FEW, MANY, PATIENCE_SECONDS)
         self._loaders = SharedLoaders(services.feed)
 
     async def messages(
@@ -79,7 +80,8 @@ class Rendering:
         log = await self._services.feed.log_name()
 
         async def execute(context: Context) -> Outcome[list[ExecutionResult | None]]:
-            results = await asyncio.gather(*(_result(operation, stream, event, context) for event in events))
+            pending = [_result(operation, stream, event, context) for event in events]
+            results = await asyncio.gather(*pending) if len(pending) > 1 else [await pending[0]]  # without a task
             return Outcome(results, [error for result in results if result for error in _causes(result)])
 
         context, outcome = await self.persist(rights, execute, is_event=True)
@@ -151,7 +153,7 @@ class Rendering:
         while True:
             attempt += 1
             context = self._context(rights, is_event=is_event)
-            async with self._turns:
+            async with self._turns.take():
                 outcome = await work(context)
             self._check_shared(context, outcome)
             if not _is_worth_another(outcome.errors, attempt):

@@ -10,9 +10,13 @@ they can be preceded by one that tells first. Whoever sends such an answer waits
     await stopping.wait()       # anywhere
 
 WebSockets need none of it: uvicorn itself closes them with 1012 when it stops.
+
+From then on there is no looking for garbage either. With thousands of connections that takes seconds in which nobody
+is told of anything, and at the very end again, to give back memory that the system takes back anyway.
 """
 
 import asyncio
+import gc
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -54,17 +58,25 @@ class Stopping:
         ours = {number: self._preceding(handler, loop) for number, handler in before.items()}
         for number, handler in ours.items():
             signal.signal(number, handler)
+        is_collecting = gc.isenabled()
         try:
             yield
         finally:
+            if is_collecting:
+                gc.enable()  # for whoever lives on
             for number, handler in before.items():
                 if signal.getsignal(number) is ours[number]:
                     signal.signal(number, handler)
 
+    def _hear(self) -> None:
+        gc.freeze()  # the interpreter looks for garbage at its end whether that is disabled or not
+        self.tell()
+
     def _preceding(self, handler: Handler, loop: asyncio.AbstractEventLoop) -> Handler:
         def handle(number: int, frame: FrameType | None) -> object:
+            gc.disable()
             if not loop.is_closed():
-                loop.call_soon_threadsafe(self._told.set)
+                loop.call_soon_threadsafe(self._hear)
             return handler(number, frame)
 
         return handle

@@ -1,6 +1,7 @@
 """How `serve` serves: room for thousands of connections, an end for those that have vanished, no secret in its log."""
 
 import base64
+import gc
 import logging
 import resource
 import socket
@@ -17,12 +18,13 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from graphql_api.app import YOUNG_OBJECTS
 from graphql_api.cli.service import LOGGERS_OF_ADDRESSES, run_server
 from graphql_api.config import load_settings
 from graphql_api.transport import graphql_ws_messages
 from tests.cli.conftest import Operator, served_url, stop
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 PROTOCOL = Subprotocol(graphql_ws_messages.PROTOCOL)
 SECRET = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0.c2lnbmF0dXJl"  # noqa: S105 - opens nothing
 LOGGING = {"version": 1, "disable_existing_loggers": False, "loggers": {name: {} for name in LOGGERS_OF_ADDRESSES}}
@@ -43,6 +45,14 @@ def few_open_files() -> Iterator[int]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (FEW, most))
     yield most
     resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
+
+
+@pytest.fixture
+def _collecting_as_before() -> Iterator[None]:
+    """When it is looked for garbage is this process's business, not the server's."""
+    before = gc.get_threshold()
+    yield
+    gc.set_threshold(*before)
 
 
 @contextmanager
@@ -74,6 +84,7 @@ def run(database_url: str, redis_url: str, folder: Path, monkeypatch: pytest.Mon
                 logging.getLogger(name).filters.clear()
 
 
+@pytest.mark.usefixtures("_collecting_as_before")
 def test_connections_have_room_and_vanished_clients_are_noticed(
     database_url: str, redis_url: str, tmp_path: Path, few_open_files: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +98,16 @@ def test_connections_have_room_and_vanished_clients_are_noticed(
             (connection,) = server.server_state.connections
             accepted = connection.transport.get_extra_info("socket")
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+
+
+@pytest.mark.usefixtures("_collecting_as_before")
+def test_what_lives_as_long_as_the_server_is_not_looked_at_as_garbage(
+    database_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frozen = gc.get_freeze_count()
+    with run(database_url, redis_url, tmp_path, monkeypatch):
+        assert gc.get_freeze_count() > frozen
+        assert gc.get_threshold()[0] == YOUNG_OBJECTS
 
 
 def test_the_access_log_holds_paths_and_nobodys_secrets(operator: Operator) -> None:

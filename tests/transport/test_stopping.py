@@ -1,6 +1,7 @@
 """Being told that the server stops, before it waits for what goes on for ever."""
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -32,6 +33,21 @@ async def test_the_signal_is_told_and_still_reaches_the_server(heard: list[int])
     assert stopping.is_told
     assert heard == [signal.SIGTERM]
     assert signal.getsignal(signal.SIGTERM) is servers_own
+
+
+async def test_once_told_nobody_waits_for_the_garbage_collector(heard: list[int]) -> None:
+    stopping = Stopping()
+    with stopping.heard():
+        assert gc.isenabled()
+        known = len(gc.get_objects())
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(5):
+            await stopping.wait()
+        # what there is now is not looked at again, not even by the interpreter at its end
+        assert not gc.isenabled()
+        assert len(gc.get_objects()) < known / 2
+    assert gc.isenabled()
+    assert heard == [signal.SIGTERM]
 
 
 async def test_a_handler_that_came_later_is_left_in_place(heard: list[int]) -> None:
