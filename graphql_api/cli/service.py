@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import resource
 import signal
@@ -18,6 +17,7 @@ from uvicorn.supervisors import Multiprocess
 from graphql_api.app import create_bus, create_relay, create_served_app, create_worker, relaying
 from graphql_api.cli.data import prepare_demo
 from graphql_api.cli.database import has_administrator, open_database, upgrade
+from graphql_api.cli.logged_paths import PathsOnly
 from graphql_api.config import Settings
 from graphql_api.services.resources import create_storage
 from graphql_api.transport.graphql_ws_messages import MAX_MESSAGE_BYTES
@@ -29,18 +29,11 @@ from graphql_api.transport.websocket_connection import WebSocketConnection
 DRAIN_SECONDS = 2
 # A WebSocket is asked for a sign of life that often, and given up after as long without an answer.
 PING_SECONDS = 20
+# A process that says nothing for so long is replaced. On a busy machine one may need more than uvicorn's five seconds
+# to begin, and whoever takes its place needs as long.
+HEALTH_SECONDS = 60
 # The second is where WebSockets are told of.
 LOGGERS_OF_ADDRESSES = ("uvicorn.access", "uvicorn.error")
-
-
-class PathsOnly(logging.Filter):
-    """Cuts addresses in a log where their queries begin: there stand tokens, tickets, and what somebody looks for."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Change a record, and have it logged."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(value.partition("?")[0] if isinstance(value, str) else value for value in record.args)
-        return True
 
 
 def prepare(settings: Settings, *, is_migrating: bool) -> None:
@@ -85,6 +78,7 @@ def server_config(settings: Settings, app: Starlette | str, **further: Any) -> u
         # whose word on the client's address is taken is decided in transport/origin.py
         proxy_headers=False,
         timeout_graceful_shutdown=DRAIN_SECONDS,
+        timeout_worker_healthcheck=HEALTH_SECONDS,
         **further,
     )
 

@@ -3,8 +3,11 @@
 import base64
 import gc
 import logging
+import pickle
 import resource
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +22,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from graphql_api.app import YOUNG_OBJECTS
-from graphql_api.cli.service import LOGGERS_OF_ADDRESSES, run_server
+from graphql_api.cli.service import HEALTH_SECONDS, LOGGERS_OF_ADDRESSES, _without_queries, run_server, server_config
 from graphql_api.config import load_settings
 from graphql_api.transport import graphql_ws_messages
 from tests.cli.conftest import Operator, served_url, stop
@@ -136,3 +139,18 @@ def test_the_access_log_holds_paths_and_nobodys_secrets(operator: Operator) -> N
     assert SECRET not in log
     assert encoded not in log
     assert "token=" not in log
+
+
+def test_a_process_of_a_server_can_soon_say_that_it_lives_and_is_given_time(tmp_path: Path) -> None:
+    """It is asked as soon as it knows how to serve. What takes seconds to load, and to serve, comes later."""
+    settings = load_settings(tmp_path / "no.env", workers=2)
+    logged = _without_queries(LOGGING)
+    config = server_config(settings, "graphql_api.app:app_from_environment", factory=True, log_config=logged)
+    program = "import pickle, sys; pickle.load(sys.stdin.buffer); print('graphql_api.app' in sys.modules)"
+
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], input=pickle.dumps(config), stdout=subprocess.PIPE, check=True
+    ).stdout
+
+    assert loaded == b"False\n"
+    assert config.timeout_worker_healthcheck == HEALTH_SECONDS
