@@ -9,15 +9,17 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeAlias, cast
 
 import httpx
 import pytest
 
 from graphql_api import embedded
+from tests.programs import GRAPHQL_API, PIPE, Program
 
 PROGRAM = [sys.executable, "-c", "from graphql_api.cli import main; main()"]
-TIMEOUT_SECONDS = 60
+TIMEOUT_SECONDS = 120
+Running: TypeAlias = "subprocess.Popen[str] | Program"
 ADMIN = {"ADMIN_EMAIL": "Boss@Shop.example", "ADMIN_PASSWORD": "violet harbour lantern"}
 LOGIN = "mutation ($input: LoginInput!) { login(input: $input) { accessToken userErrors { message } } }"
 
@@ -27,7 +29,7 @@ class Installation:
     """A folder in which the program is started, without settings of the person who runs the tests."""
 
     folder: Path
-    started: list["subprocess.Popen[str]"] = field(default_factory=list)
+    started: list["Running"] = field(default_factory=list)
 
     def environment(self, **settings: str) -> dict[str, str]:
         outer = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV") if name in os.environ}
@@ -35,6 +37,12 @@ class Installation:
 
     def run(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
+        process = self._program(*arguments, **settings)
+        output, errors = process.communicate(TIMEOUT_SECONDS)
+        return subprocess.CompletedProcess(arguments, process.wait(), output, errors)
+
+    def run_from_nothing(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end in a Python of its own, which takes a second or two more."""
         return subprocess.run(
             [*PROGRAM, *arguments],
             cwd=self.folder,
@@ -45,8 +53,14 @@ class Installation:
             check=False,
         )
 
-    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **settings: str) -> Program:
         """Start a command and leave it running."""
+        process = self._program(*arguments, **settings)
+        self.started.append(process)
+        return process
+
+    def start_from_nothing(self, *arguments: str, **settings: str) -> "subprocess.Popen[str]":
+        """Start a command in a Python of its own and leave it running."""
         process = subprocess.Popen(
             [*PROGRAM, *arguments],
             cwd=self.folder,
@@ -57,6 +71,10 @@ class Installation:
         )
         self.started.append(process)
         return process
+
+    def _program(self, *arguments: str, **settings: str) -> Program:
+        environment = self.environment(**settings)
+        return Program(GRAPHQL_API, *arguments, environment=environment, folder=self.folder, stdout=PIPE, stderr=PIPE)
 
     def stop_all(self) -> None:
         """End what a test that failed has left running."""
@@ -87,7 +105,7 @@ class Operator:
         """Run a command to its end."""
         return self.installation.run(*arguments, **self.servers, **settings)
 
-    def start(self, *arguments: str, **settings: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **settings: str) -> Program:
         """Start a command and leave it running."""
         return self.installation.start(*arguments, **self.servers, **settings)
 
@@ -107,12 +125,12 @@ def sign_in(url: str) -> dict[str, str]:
     return {"authorization": f"Bearer {payload['accessToken']}"}
 
 
-def served_url(process: subprocess.Popen[str]) -> str:
+def served_url(process: "Running") -> str:
     """The endpoint's address, once the server has printed it."""
     return greeting(process)[-1].split()[1]
 
 
-def greeting(process: subprocess.Popen[str]) -> list[str]:
+def greeting(process: "Running") -> list[str]:
     """What the server prints before it serves, up to its endpoint."""
     lines: list[str] = []
     for line in cast("IO[str]", process.stdout):
@@ -122,11 +140,11 @@ def greeting(process: subprocess.Popen[str]) -> list[str]:
     raise AssertionError(f"The server ended early: {cast('IO[str]', process.stderr).read()}")
 
 
-def stop(process: subprocess.Popen[str], number: int = signal.SIGTERM, seconds: float = 5.0) -> tuple[int, str]:
+def stop(process: "Running", number: int = signal.SIGTERM, seconds: float = 5.0) -> tuple[int, str]:
     """Send the signal; exit code and error output of a process that must end within the time."""
     process.send_signal(number)
     _, errors = process.communicate(timeout=seconds)
-    return process.returncode, errors
+    return process.wait(), errors
 
 
 def last_json(output: str) -> dict[str, Any]:

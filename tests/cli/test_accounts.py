@@ -15,7 +15,17 @@ import pytest
 from graphql_api.database.engine import Database
 from graphql_api.database.user import Role
 from graphql_api.services.password import Passwords
-from tests.cli.conftest import ADMIN, PROGRAM, Installation, Operator, greeting, served_url, sign_in, stop
+from tests.cli.conftest import (
+    ADMIN,
+    PROGRAM,
+    TIMEOUT_SECONDS,
+    Installation,
+    Operator,
+    greeting,
+    served_url,
+    sign_in,
+    stop,
+)
 from tests.factories import create_session, create_user
 
 SECRET = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"  # noqa: S105 - of no installation
@@ -115,7 +125,7 @@ async def test_in_a_terminal_it_asks_and_shows_no_password(operator: Operator, d
             ("confirmation: ", ADMIN["ADMIN_PASSWORD"]),
         )
     )
-    rest, _ = process.communicate(timeout=30)
+    rest, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     # then there is an account, and the password was never to be seen
     assert process.returncode == 0, shown + rest
     assert "can sign in as administrator" in rest
@@ -302,7 +312,7 @@ def test_a_running_server_follows_the_keys(operator: Operator) -> None:
 
 def who(url: str, header: dict[str, str]) -> str | None:
     """The role of whoever the header signs in; None for nobody."""
-    me = httpx.post(url, json={"query": ME}, headers=header).json()["data"]["me"]
+    me = httpx.post(url, json={"query": ME}, headers=header, timeout=TIMEOUT_SECONDS).json()["data"]["me"]
     return me["role"] if me else None
 
 

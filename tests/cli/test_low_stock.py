@@ -15,7 +15,9 @@ async def test_the_report_is_printed_in_columns_and_as_csv(operator: Operator, d
         await create_stock(session, store, product, 3, expires_on=TODAY)
 
     # an environment in which Python would write ASCII
-    shown = operator.run("low-stock", LC_ALL="C", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    shown = operator.installation.run_from_nothing(
+        "low-stock", **operator.servers, LC_ALL="C", PYTHONUTF8="0", PYTHONIOENCODING="ascii"
+    )
     table = operator.run("low-stock", "--csv", "--within-days", "0")
 
     assert (shown.returncode, shown.stderr) == (0, "")

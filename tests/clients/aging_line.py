@@ -18,7 +18,7 @@ from tests.clients.real_server import KEYS
 
 READ_BYTES = 65_536
 TOKEN = re.compile(rb'(?<="accessToken":")[^"]+')
-LEFT = timedelta(seconds=50)
+LEFT = timedelta(seconds=58)
 
 
 class AgingLine:

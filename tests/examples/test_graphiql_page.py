@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from shutil import which
@@ -14,11 +15,13 @@ import pytest
 import time_machine
 from graphql import OperationType
 from playwright.sync_api import (
+    Browser,
     BrowserContext,
     ConsoleMessage,
     Page,
     Request,
     Response,
+    WebError,
     WebSocket,
     expect,
     sync_playwright,
@@ -42,25 +45,54 @@ LEVEL = """
 ADJUST = "mutation ($input: AdjustStockInput!) { adjustStock(input: $input) { userErrors { code } } }"
 
 
-@pytest.fixture
-def browser() -> Iterator[BrowserContext]:
-    """A new browser; fails the test on a console error or an uncaught one."""
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser for all tests."""
     chromium = which("chromium") or which("chromium-browser") or which("google-chrome")
     if chromium is None or not (graphiql_page.DIST / "index.html").is_file():
         pytest.fail("This test needs a browser and the built page: `apt-get install chromium`, `make graphiql`")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def visitor(chromium: Browser) -> Iterator[BrowserContext]:
+    """Somebody who has been here before, so that the page need not be loaded anew each time."""
+    context = chromium.new_context()
+    # what tabs were open is kept for the next page; a session is kept by its tab alone
+    context.add_init_script("if (location.protocol === 'http:') localStorage.clear()")
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def browser(visitor: BrowserContext) -> Iterator[BrowserContext]:
+    """A browser without a page; fails the test on a console error or an uncaught one."""
+    with without_complaints(visitor):
+        yield visitor
+        for page in visitor.pages:
+            page.close()
+
+
+@contextmanager
+def without_complaints(context: BrowserContext) -> Iterator[None]:
+    """Fails on a console error or an uncaught one."""
     complaints: list[str] = []
 
     def note(message: ConsoleMessage) -> None:
         if message.type == "error":
             complaints.append(message.text)
 
-    with sync_playwright() as playwright:
-        instance = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
-        context = instance.new_context()
-        context.on("console", note)
-        context.on("weberror", lambda error: complaints.append(str(error.error)))
-        yield context
-        instance.close()
+    def note_uncaught(error: WebError) -> None:
+        complaints.append(str(error.error))
+
+    context.on("console", note)
+    context.on("weberror", note_uncaught)
+    yield
+    context.remove_listener("console", note)
+    context.remove_listener("weberror", note_uncaught)
     assert complaints == []
 
 
@@ -170,7 +202,7 @@ def test_before_and_after_a_session_requests_are_refused(demo_server: DemoServer
 
 
 def test_a_wrong_password_is_told_in_words(page: Page) -> None:
-    sign_in(page, "staff@demo.example", "something else")
+    sign_in(page, "sales@demo.example", "something else")
 
     expect(page.get_by_role("status")).to_contain_text("password")
     expect(page.get_by_role("button", name="Sign in")).to_be_enabled()
@@ -265,8 +297,17 @@ def test_a_copy_of_a_tab_follows_its_renewals(demo_server: DemoServer, browser: 
     copy.wait_for_function(f"session => {STORED} === session", arg=page.evaluate(STORED))
 
 
-def test_a_session_ends_at_the_server_also_when_its_token_has_expired(demo_server: DemoServer, page: Page) -> None:
-    # given a tab that was left open for an hour
+def test_a_session_ends_at_the_server_also_when_its_token_has_expired(
+    demo_server: DemoServer, chromium: Browser
+) -> None:
+    with chromium.new_context() as context, without_complaints(context):
+        page = context.new_page()
+        open_page(page, demo_server.address)
+        leave_after_an_hour(demo_server, page)
+
+
+def leave_after_an_hour(demo_server: DemoServer, page: Page) -> None:
+    # given a tab that was left open, by the clock of a browser of its own
     sign_in_as(page, demo_server, "customer@demo.example")
     refresh_token = json.loads(page.evaluate(STORED))["refreshToken"]
     seen = renewals(page)
@@ -303,9 +344,9 @@ class Changes:
         assert answer["adjustStock"]["userErrors"] == []
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def changes(demo_server: DemoServer) -> Changes:
-    """Changes by the administrator, who is also who listens in these tests."""
+    """Changes by the administrator, who listens in these tests, and may sign in ten times in ten minutes."""
     token = demo_server.sign_in(ADMIN)
     (level,) = demo_server.execute(LEVEL, authorization=f"Bearer {token}")["stockLevels"]["nodes"]
     return Changes(demo_server, token, level)

@@ -44,7 +44,7 @@ async def issue(database: Database, invoice_id: int, fault: str) -> str | None:
     return issued.invoice.number
 
 
-async def main(url: str, wishes: list[tuple[int, str]]) -> list[str | None]:
+async def issue_all(url: str, wishes: list[tuple[int, str]]) -> list[str | None]:
     """Issue all of these drafts."""
     database, turn = Database(url, pool_size=AT_ONCE), asyncio.Semaphore(AT_ONCE)
 
@@ -58,5 +58,7 @@ async def main(url: str, wishes: list[tuple[int, str]]) -> list[str | None]:
         await database.close()
 
 
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(asyncio.run(main(sys.argv[1], json.load(sys.stdin)))))
+def main() -> None:
+    """What the process does."""
+    url, wishes = sys.argv[1:]
+    sys.stdout.write(json.dumps(asyncio.run(issue_all(url, json.loads(wishes)))))

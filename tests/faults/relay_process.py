@@ -1,4 +1,4 @@
-"""A relay in a process of its own: `python -m tests.faults.relay_process URL`."""
+"""A relay in a process of its own."""
 
 import asyncio
 import sys
@@ -6,5 +6,7 @@ import sys
 from graphql_api.events.bus import Bus
 from graphql_api.events.relay import Relay
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """What the process does."""
     asyncio.run(Relay(sys.argv[1], Bus(None, "log")).run())

@@ -1,16 +1,19 @@
-"""`graphql-api serve` as a process that a test can kill, and a line to PostgreSQL that a test can cut."""
+"""`graphql-api serve` as processes that tests can share or kill, and a line to PostgreSQL that a test can cut."""
 
 import asyncio
 import os
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlsplit
 
 import httpx
+
+from tests.programs import GRAPHQL_API, PIPE, Program
+from tests.transport.conftest import SECRET_KEY
 
 PATIENCE = 60.0
 READ_BYTES = 65_536
@@ -26,7 +29,7 @@ Happening = Callable[[], Awaitable[None]]
 class ServerProcess:
     """One `graphql-api serve`."""
 
-    process: asyncio.subprocess.Process
+    process: Program
     url: str
     http: httpx.AsyncClient
 
@@ -38,9 +41,74 @@ class ServerProcess:
 
     async def kill(self) -> None:
         """End it as the kernel does, at once and without a last word."""
-        with suppress(ProcessLookupError):
-            self.process.kill()
-        await self.process.wait()
+        self.process.kill()
+
+
+def start(environment: dict[str, str], port: int = 0, stderr: IO[str] | None = None) -> Program:
+    """`graphql-api serve`, which is on its way."""
+    arguments = ("serve", "--port", str(port))
+    return Program(GRAPHQL_API, *arguments, environment={**os.environ, **environment}, stdout=PIPE, stderr=stderr)
+
+
+def stop(program: Program) -> None:
+    """Have a server end, frozen or not."""
+    program.send_signal(signal.SIGCONT)
+    program.terminate()
+    try:
+        program.wait(PATIENCE)
+    finally:
+        program.kill()
+        program.close()
+
+
+def endpoint(program: Program) -> str:
+    """Where a server listens, once it does."""
+    assert program.stdout
+    for line in program.stdout:
+        if line.startswith("Endpoint"):
+            return line.split()[1]
+    raise AssertionError("the server did not start")
+
+
+@dataclass(frozen=True)
+class ServerProgram:
+    """`graphql-api serve` as a process that tests of one module share.
+
+    Args:
+        process: the process.
+        http_url: the endpoint for HTTP.
+        errors: what it has written to its log.
+    """
+
+    process: Program
+    http_url: str
+    errors: Path
+
+    @property
+    def socket_url(self) -> str:
+        """The endpoint for WebSockets."""
+        return self.http_url.replace("http", "ws", 1)
+
+
+@contextmanager
+def server_programs(
+    count: int, database_url: str, redis_url: str, folder: Path, **settings: str
+) -> Iterator[list[ServerProgram]]:
+    """Servers on free ports; `settings` are environment variables besides the usual ones."""
+    environment = {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "DATA_DIR": str(folder),
+        "SECRET_KEY": SECRET_KEY,
+        "WORKER_IN_SERVER": "false",
+        **settings,
+    }
+    logs = [folder / f"errors-{number}.log" for number in range(count)]
+    with ExitStack() as stack:
+        processes = [start(environment, stderr=stack.enter_context(log.open("w"))) for log in logs]
+        for process in processes:
+            stack.callback(stop, process)
+        yield [ServerProgram(process, endpoint(process), log) for process, log in zip(processes, logs, strict=True)]
 
 
 @asynccontextmanager
@@ -49,31 +117,20 @@ async def serving(
 ) -> AsyncIterator[ServerProcess]:
     """A server, on a free port unless it is named; `settings` are environment variables besides the usual ones."""
     environment = {
-        **os.environ,
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "DATA_DIR": str(folder),
         "WORKER_IN_SERVER": "false",
         **settings,
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from graphql_api.cli import main; main()", "serve", "--port", str(port)),
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    assert process.stdout is not None
+    process = start(environment, port)
     try:
-        async with asyncio.timeout(PATIENCE):
-            line = ""
-            while not line.startswith("Endpoint"):
-                line = (await process.stdout.readline()).decode()
-                assert line, "the server did not start"
+        url = await asyncio.to_thread(endpoint, process)
         async with httpx.AsyncClient(timeout=PATIENCE) as http:
-            yield ServerProcess(process, line.split()[1], http)
+            yield ServerProcess(process, url, http)
     finally:
-        if process.returncode is None:
-            process.terminate()
-            await asyncio.wait_for(process.wait(), PATIENCE)
+        # its line to the database may be in this very loop
+        await asyncio.to_thread(stop, process)
 
 
 @dataclass

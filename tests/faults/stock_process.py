@@ -1,4 +1,4 @@
-"""Clients of the ledger in a process of their own: `python -m tests.faults.stock_process PLAN`, where PLAN is JSON.
+"""Clients of the ledger in a process of their own, which gets a plan as JSON.
 
 Prints what they did as JSON: bottles taken and brought, refusals, and every error that no client should see.
 """
@@ -151,7 +151,7 @@ class Client:
         self.deeds.taken += quantity if answer == "INSERT 0 1" else 0
 
 
-async def main(plan: Plan) -> Deeds:
+async def act(plan: Plan) -> Deeds:
     """Let all clients act at once."""
     deeds = Deeds()
     connections = [await asyncpg.connect(plan.url) for _ in range(plan.clients)]
@@ -163,5 +163,6 @@ async def main(plan: Plan) -> Deeds:
     return deeds
 
 
-if __name__ == "__main__":
-    print(json.dumps(vars(asyncio.run(main(Plan(**json.loads(sys.argv[1])))))))  # noqa: T201 - its answer
+def main() -> None:
+    """What the process does."""
+    print(json.dumps(vars(asyncio.run(act(Plan(**json.loads(sys.argv[1])))))))  # noqa: T201 - its answer

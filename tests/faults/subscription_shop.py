@@ -3,8 +3,6 @@
 import asyncio
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,9 +22,10 @@ from graphql_api.events.relay import LEADER_LOCK
 from graphql_api.services.key import GivenKeys
 from graphql_api.services.token import AccessTokens
 from tests.factories import create_product, create_store
+from tests.faults.server_process import ServerProgram, server_programs
 from tests.faults.valkey_process import ValkeyProcess, running_valkey
+from tests.programs import GRAPHQL_API, Program
 from tests.transport.conftest import SECRET_KEY, create_viewer
-from tests.transport.live_server import ServerProgram, server_programs
 
 STORES = 5
 PRODUCTS = 6
@@ -36,7 +35,6 @@ SELECT a.client_port FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted AND l.objid = $1
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-WORKER = (sys.executable, "-c", "from graphql_api.cli import main; main()", "worker")
 
 
 @dataclass(frozen=True)
@@ -109,7 +107,7 @@ class Crew:
 
     shop: Shop
     server: ServerProgram
-    worker: "subprocess.Popen[bytes]" = field(init=False)
+    worker: Program = field(init=False)
 
     def __post_init__(self) -> None:
         self.start_worker()
@@ -123,7 +121,8 @@ class Crew:
             "DATA_DIR": str(self.shop.folder / "worker"),
             "SECRET_KEY": SECRET_KEY,
         }
-        self.worker = subprocess.Popen(WORKER, env=environment, stdout=subprocess.DEVNULL)
+        with Path(os.devnull).open("w") as nothing:
+            self.worker = Program(GRAPHQL_API, "worker", environment=environment, stdout=nothing)
 
     def servers(self) -> list[psutil.Process]:
         """The processes that serve clients."""

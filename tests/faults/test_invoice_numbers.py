@@ -3,17 +3,18 @@
 import asyncio
 import json
 import random
-import sys
 
 import pytest
 
 from graphql_api.database.engine import Database
 from tests.factories import create_stock
+from tests.programs import PIPE, Program
 from tests.services.invoice_case import InvoiceCase
 
 INVOICES = 500
 FAULTS = 50
 PROCESSES = 3
+PATIENCE = 300.0
 DRAFTS = """
 WITH drafts AS (
   INSERT INTO invoice (store_id, date, status, created_by)
@@ -42,11 +43,8 @@ async def create_drafts(case: InvoiceCase) -> list[int]:
 
 
 async def run_process(url: str, wishes: list[tuple[int, str]]) -> list[str | None]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.faults.invoice_process", url,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-    )  # fmt: skip
-    output, _ = await process.communicate(json.dumps(wishes).encode())
+    process = Program("tests.faults.invoice_process:main", url, json.dumps(wishes), stdout=PIPE)
+    output, _ = await asyncio.to_thread(process.communicate, PATIENCE)
     assert process.returncode == 0
     answer: list[str | None] = json.loads(output)
     return answer

@@ -22,7 +22,7 @@ from graphql_api.services.storage import FileStorage
 from graphql_api.worker import Worker
 from tests.client import TEST_KEYS
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 POLL = timedelta(seconds=0.2)
 HEARTBEAT = timedelta(seconds=1)
 YEARLY = "0 3 1 1 *"

@@ -6,11 +6,10 @@ import json
 import os
 import random
 import signal
-import sys
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from graphql_api.events.relay import LEADER_LOCK
 from graphql_api.ledger import moves
 from graphql_api.ledger.entries import Demand, Entry
 from tests.events.event_case import TELL
+from tests.programs import Program
 from tests.services.ledger_case import LedgerCase
 
 RELAYS = 3
@@ -35,8 +35,10 @@ WRITES = int(os.environ.get("RELAY_TEST_WRITES", "6"))
 LONGEST_SLEEP = 0.05
 TURNS = int(os.environ.get("RELAY_TEST_TURNS", "4"))
 REPLACED_SECONDS = 2.0
-PATIENCE = 30.0
-Happening = Callable[[asyncio.subprocess.Process], Awaitable[None]]
+# What a machine is busy with besides makes replacing slower as it makes all else; of what usually takes 15 ms.
+BUSY = 20
+PATIENCE = 60.0
+Happening = Callable[[Program], Awaitable[None]]
 FROZEN_SECONDS = 4.0
 BROKEN_OFF = 0.1
 ENTRY = Entry(MovementCause.ADJUSTMENT, "broken")
@@ -60,14 +62,13 @@ class Relays:
     """Some relays of one database, of which one leads."""
 
     url: str
-    running: list[asyncio.subprocess.Process] = field(default_factory=list)
+    running: list[Program] = field(default_factory=list)
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """One more."""
-        program = (sys.executable, "-m", "tests.faults.relay_process", self.url)
-        self.running.append(await asyncio.create_subprocess_exec(*program))
+        self.running.append(Program("tests.faults.relay_process:main", self.url))
 
-    async def leader(self, connection: asyncpg.Connection) -> asyncio.subprocess.Process:
+    async def leader(self, connection: asyncpg.Connection) -> Program:
         """The one whose connection holds the lock."""
         async with asyncio.timeout(PATIENCE):
             while True:
@@ -77,26 +78,26 @@ class Relays:
                         return relay
                 await asyncio.sleep(0.01)
 
-    async def kill(self, relay: asyncio.subprocess.Process) -> None:
+    async def kill(self, relay: Program) -> None:
         """End it as the kernel does; another is started."""
         self.running.remove(relay)
         relay.kill()
-        await self.start()
+        self.start()
 
-    async def freeze(self, relay: asyncio.subprocess.Process) -> None:
+    async def freeze(self, relay: Program) -> None:
         """Stop it for four seconds; then it goes on as if nothing had been."""
         relay.send_signal(signal.SIGSTOP)
         asyncio.get_running_loop().call_later(FROZEN_SECONDS, self._thaw, relay)
 
-    def _thaw(self, relay: asyncio.subprocess.Process) -> None:
-        with suppress(ProcessLookupError):
-            relay.send_signal(signal.SIGCONT)
+    async def leave(self, relay: Program) -> None:
+        """Do nothing to it."""
 
-    async def stop(self) -> None:
+    def _thaw(self, relay: Program) -> None:
+        relay.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
         for relay in self.running:
-            with suppress(ProcessLookupError):
-                relay.kill()
-            await relay.wait()
+            relay.kill()
 
 
 @asynccontextmanager
@@ -105,16 +106,16 @@ async def relaying(url: str) -> AsyncIterator[Relays]:
     relays = Relays(url)
     try:
         for _ in range(RELAYS):
-            await relays.start()
+            relays.start()
         yield relays
     finally:
-        await relays.stop()
+        relays.stop()
 
 
 async def replaced(
     connection: asyncpg.Connection,
     relays: Relays,
-    happen: Callable[[asyncio.subprocess.Process], Awaitable[None]],
+    happen: Callable[[Program], Awaitable[None]],
     key: int,
 ) -> float:
     """Seconds until a change that is committed when something happens to the leader has its number."""
@@ -204,6 +205,7 @@ async def test_a_leader_that_is_killed_or_frozen_is_replaced_and_nothing_is_lost
     async with relaying(database.url) as relays, database.dedicated() as connection:
         # when
         writing = asyncio.gather(*(write(database.url, f"{seed}-{n}", keys) for n in range(WRITERS)))
+        usual = [await replaced(connection, relays, relays.leave, -key) for key in range(1, 4)]
         waits = []
         for turn in range(TURNS):
             happen = relays.freeze if turn % 2 else relays.kill
@@ -212,7 +214,7 @@ async def test_a_leader_that_is_killed_or_frozen_is_replaced_and_nothing_is_lost
 
         # then
         print(", ".join(f"{what} {seconds:.2f} s" for what, seconds in waits))  # noqa: T201 - what was measured
-        assert max(seconds for _, seconds in waits) < REPLACED_SECONDS
+        assert max(seconds for _, seconds in waits) < REPLACED_SECONDS + BUSY * max(usual)
         assert await faults(connection) == []
 
 

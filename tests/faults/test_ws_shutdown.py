@@ -15,8 +15,9 @@ from graphql_api.database.user import Role
 from graphql_api.services.key import GivenKeys
 from graphql_api.services.token import AccessTokens
 from tests.factories import create_product, create_stock, create_store
+from tests.faults.server_process import ServerProgram, server_programs
 from tests.transport.conftest import SECRET_KEY, create_viewer
-from tests.transport.live_server import ServerProgram, cloned_database, server_programs
+from tests.transport.live_server import cloned_database
 from tests.transport.socket_client import SocketClient, deaf_socket_to, socket_to
 
 SOCKETS = 200

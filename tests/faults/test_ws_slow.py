@@ -17,8 +17,9 @@ from graphql_api.database.user import Role
 from graphql_api.services.key import GivenKeys
 from graphql_api.services.token import AccessTokens
 from tests.factories import create_product, create_stock, create_store
+from tests.faults.server_process import ServerProgram, server_programs
 from tests.transport.conftest import SECRET_KEY, create_viewer
-from tests.transport.live_server import ServerProgram, cloned_database, server_programs
+from tests.transport.live_server import cloned_database
 from tests.transport.socket_client import SocketClient, deaf_socket_to, socket_to
 
 QUICK = 20
@@ -146,7 +147,8 @@ async def test_clients_that_stop_reading_slow_nobody_down_and_miss_nothing(hall:
     grown = process.memory_info().rss - before
     print(f"p99 {all_read * 1000:.0f} ms, {some_read * 1000:.0f} ms with slow readers; {grown >> 20} MB more")  # noqa: T201 - to be seen when it fails
     assert grown < GROWTH
-    assert some_read < 2 * all_read + 0.05
+    # whoever were waited for would cost as long as they do not read; milliseconds are the business of the benchmark
+    assert some_read < 2 * all_read + 1
     assert all(hall.level - reader.levels[-1] > EVENTS // 2 for reader in slow)
 
     for reader in slow:

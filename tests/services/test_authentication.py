@@ -63,7 +63,7 @@ async def case(database: Database) -> AsyncIterator[Case]:
     noticeboard = Noticeboard(database.url)
     authentication = Authentication(database, noticeboard, AccessTokens(TEST_KEYS))
     async with listening(noticeboard):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not noticeboard.is_current:  # noqa: ASYNC110 - the network makes it so
                 await asyncio.sleep(0.01)
         yield Case(database, noticeboard, authentication, await create_viewer(database))

@@ -2,7 +2,7 @@
 
 import asyncio
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from graphql_api.services.books_checks import CHECKS, PAST_CHECKS
 from graphql_api.services.books_watch import check_and_remember, last_check, watch_books
 from graphql_api.services.errors import BadInput
 from graphql_api.services.unit_of_work import unit_of_work
+from tests.conftest import Databases
 from tests.factories import SOME_DAY, Line, create_invoice, create_product, create_store, create_user
 
 TODAY = dt.datetime.now(dt.UTC).date()
@@ -94,14 +95,34 @@ def violated(check: BooksCheck) -> dict[str, Sequence[Violation]]:
     return {result.check.name: result.violations for result in check.results if not result.is_held}
 
 
+@pytest.fixture(scope="module")
+def sound_books(databases: Databases, template_name: str) -> Iterator[tuple[str, Shop]]:
+    """A database to be cloned, and what is in it."""
+    found: list[Shop] = []
+
+    async def fill(database: Database) -> None:
+        found.append(await create_books(database))
+        await watch_books(database)
+        async with database.transaction() as session:
+            await session.execute(text("SELECT FROM relay_outbox(1000)"))
+
+    with databases.filled(template_name, fill) as name:
+        yield name, found[0]
+
+
 @pytest.fixture
-async def shop(database: Database) -> Shop:
+def database_url(
+    request: pytest.FixtureRequest, databases: Databases, template_name: str, sound_books: tuple[str, Shop]
+) -> Iterator[str]:
+    template = sound_books[0] if "shop" in request.fixturenames else template_name
+    with databases.cloned(template) as name:
+        yield databases.url(name)
+
+
+@pytest.fixture
+def shop(sound_books: tuple[str, Shop]) -> Shop:
     """Sound books; the transfer of seven has left the other store at its threshold, and all events have numbers."""
-    found = await create_books(database)
-    await watch_books(database)
-    async with database.transaction() as session:
-        await session.execute(text("SELECT FROM relay_outbox(1000)"))
-    return found
+    return sound_books[1]
 
 
 @pytest.mark.usefixtures("shop")

@@ -1,8 +1,8 @@
 """The logins of the demonstration: one a role, with passwords that belong to the installation."""
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from graphql_api.services.storage import FileStorage
 from graphql_api.services.unit_of_work import unit_of_work
 from graphql_api.services.user import UserChange, locked_user, update_user
 from tests.client import CHEAP, TEST_KEYS
+from tests.conftest import Databases
 from tests.factories import PASSWORD_HASH, create_session, create_user
 
 TODAY = date(2025, 6, 12)
@@ -28,11 +29,26 @@ async def query(database: Database, statement: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await session.execute(text(statement))]
 
 
+@pytest.fixture(scope="module")
+def demo_name(databases: Databases, template_name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A demonstration of some 270 invoices, without logins."""
+    storage = FileStorage(str(tmp_path_factory.mktemp("storage")))
+    with databases.filled(template_name, lambda database: load_demo(database, storage, today=TODAY, lines=1_000)) as it:
+        yield it
+
+
 @pytest.fixture
-async def demo(database: Database, tmp_path: Path) -> Database:
-    """A database with a demonstration of some 270 invoices, without logins."""
-    await load_demo(database, FileStorage(str(tmp_path / "storage")), today=TODAY, lines=1_000)
-    return database
+def demo_url(databases: Databases, demo_name: str) -> Iterator[str]:
+    with databases.cloned(demo_name) as name:
+        yield databases.url(name)
+
+
+@pytest.fixture
+async def demo(demo_url: str) -> AsyncIterator[Database]:
+    """A database with the demonstration."""
+    database = Database(demo_url)
+    yield database
+    await database.close()
 
 
 async def create(database: Database, keys: GivenKeys = TEST_KEYS) -> None:
@@ -85,8 +101,8 @@ async def test_each_account_is_in_the_audit_record_without_its_password(demo: Da
     assert not any(secret in after or "argon2" in after for _, _, after in entries for secret in secrets)
 
 
-async def test_two_processes_that_start_at_once_make_them_once(demo: Database, database_url: str) -> None:
-    other = Database(database_url)
+async def test_two_processes_that_start_at_once_make_them_once(demo: Database, demo_url: str) -> None:
+    other = Database(demo_url)
     await asyncio.gather(create(demo), create(other))
     await other.close()
 

@@ -12,7 +12,7 @@ from graphql_api.database import engine
 from graphql_api.database.engine import Database, transaction_driver
 from graphql_api.services.faults import ServiceUnavailable, as_service_error
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 async def test_a_read_session_cannot_write(database: Database) -> None:

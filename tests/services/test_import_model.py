@@ -17,7 +17,7 @@ from tests.sales_files import sale, sales_csv
 from tests.services.import_case import REFERENCES, ImportCase
 
 # More by hand: IMPORT_EXAMPLES=500 pytest tests/services/test_import_model.py
-EXAMPLES = int(os.environ.get("IMPORT_EXAMPLES", "16"))
+EXAMPLES = int(os.environ.get("IMPORT_EXAMPLES", "8"))
 # Shrinking a failure takes minutes: done only when examples are asked for by hand.
 PHASES = list(Phase) if "IMPORT_EXAMPLES" in os.environ else [Phase.generate]
 BLOCK_BYTES = 500  # two or three rows

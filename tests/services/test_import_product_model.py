@@ -19,7 +19,7 @@ SELECT p.sku, p.unit_price, p.pack, c.name, p.is_active FROM product p LEFT JOIN
 EMPTY = (
     "SET session_replication_role = replica; TRUNCATE product, category, import_job CASCADE; DELETE FROM jobs.pgqueuer"
 )
-EXAMPLES = 25
+EXAMPLES = 10
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)  # each step takes a while, so nothing is shrunk
 BLOCK_BYTES = 64
 

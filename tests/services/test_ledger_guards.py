@@ -1,12 +1,13 @@
 """What nobody can do to the ledger, however they write: the database keeps it by itself."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
 import pytest
 
 from graphql_api.database.engine import Database
 from graphql_api.ledger.entries import Demand
+from tests.conftest import Databases
 from tests.services.ledger_case import LedgerCase
 
 MOVE = """
@@ -20,15 +21,27 @@ INSERT INTO lot_use (movement_id, lot_id, quantity) SELECT id, {lot}, {quantity}
 """
 
 
+@pytest.fixture(scope="module")
+def template_name(databases: Databases, template_name: str) -> Iterator[str]:
+    """Two lots of one product: lot 1 has 4 bottles left of 10 at 1.00, lot 2 all 10 at 2.50."""
+
+    async def fill(database: Database) -> None:
+        async with database.dedicated() as connection:
+            case = LedgerCase(database, connection)
+            key = await case.key()
+            await case.receive(key, 10, 100)
+            await case.receive(key, 10, 250)
+            await case.take(Demand(*key, 6))
+
+    with databases.filled(template_name, fill) as name:
+        yield name
+
+
 @pytest.fixture
 async def ledger(database: Database) -> AsyncIterator[LedgerCase]:
-    """A ledger with two lots of one product: lot 1 has 4 bottles left of 10 at 1.00, lot 2 all 10 at 2.50."""
+    """The ledger of the template."""
     async with database.dedicated() as connection:
         case = LedgerCase(database, connection)
-        key = await case.key()
-        await case.receive(key, 10, 100)
-        await case.receive(key, 10, 250)
-        await case.take(Demand(*key, 6))
         yield case
         assert await case.contradictions() == []
 

@@ -445,7 +445,7 @@ STEP = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=st.lists(STEP, max_size=25))
 async def test_episodes_are_those_of_a_simple_model(database: Database, steps: list[tuple[str, int]]) -> None:
     shelf, model = await create_shelf(database), Model()

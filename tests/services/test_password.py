@@ -3,7 +3,6 @@
 import asyncio
 import os
 import threading
-import time
 import unicodedata
 from collections.abc import Callable
 from dataclasses import replace
@@ -173,7 +172,7 @@ class Gate:
         with self.lock:
             self.at_work += 1
             self.most = max(self.most, self.at_work)
-        self.open.wait(10)
+        self.open.wait(60)
         with self.lock:
             self.at_work -= 1
         return True
@@ -187,7 +186,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - threads change it
             await asyncio.sleep(0.001)
 
@@ -197,9 +196,8 @@ async def test_only_some_are_worked_on_at_once_and_the_loop_goes_on(gate: Gate) 
     waiting = [asyncio.create_task(passwords.verify(GOOD, None)) for _ in range(12)]
     await until(lambda: gate.at_work == 2)
 
-    began = time.monotonic()
     await asyncio.sleep(0.01)
-    assert time.monotonic() - began < 1
+    assert gate.at_work == 2, "who works was not waited for"
     gate.open.set()
 
     assert all(await asyncio.gather(*waiting))

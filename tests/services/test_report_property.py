@@ -26,7 +26,7 @@ from tests import factories
 from tests.services.report_oracle import Expected, Sale, answer, measured
 
 # More by hand: REPORT_EXAMPLES=5000 pytest tests/services/test_report_property.py
-EXAMPLES = int(os.environ.get("REPORT_EXAMPLES", "250"))
+EXAMPLES = int(os.environ.get("REPORT_EXAMPLES", "120"))
 # Shrinking a failure takes minutes: done only when examples are asked for by hand.
 PHASES = list(Phase) if "REPORT_EXAMPLES" in os.environ else [Phase.generate]
 FIRST_DAY = date(2019, 11, 20)

@@ -376,14 +376,14 @@ async def test_refreshing_and_ending_at_once_never_leaves_a_session_behind(datab
 async def test_a_session_renewed_in_its_last_moment_ends_with_the_others(database: Database, user: UserRow) -> None:
     # given somebody who renews a session while it is still good
     tokens = await opened(database, user)
-    in_a_moment = update(SessionRow).values(expires_at=func.clock_timestamp() + timedelta(seconds=0.3))
+    in_a_moment = update(SessionRow).values(expires_at=func.clock_timestamp() + timedelta(seconds=2))
     async with database.transaction() as session:
         await session.execute(in_a_moment)
     async with unit_of_work(database, Act("refreshToken")) as work:
         await refresh_session(work, tokens.refresh.text, ACCESS)
 
         # when all sessions are ended after that moment, and before it is committed
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(2.1)
         ending = asyncio.create_task(ended(database, user))
         await asyncio.sleep(0.2)
 

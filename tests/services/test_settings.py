@@ -218,7 +218,7 @@ async def test_a_change_is_announced_when_it_is_kept(database: Database, databas
         with pytest.raises(Conflict):
             await update(database, 7, companyName="Other")
         await update(database, companyName="Other")
-        notice = await asyncio.wait_for(heard.get(), 5)
+        notice = await asyncio.wait_for(heard.get(), 60)
     finally:
         await connection.close()
 

@@ -21,7 +21,7 @@ from tests.services.report_oracle import matches
 from tests.services.test_report_property import World, create_world
 
 # More by hand: STOCK_EXAMPLES=5000 pytest tests/services/test_stock_report_property.py
-EXAMPLES = int(os.environ.get("STOCK_EXAMPLES", "120"))
+EXAMPLES = int(os.environ.get("STOCK_EXAMPLES", "60"))
 PHASES = list(Phase) if "STOCK_EXAMPLES" in os.environ else [Phase.generate]
 FIRST_DAY = dt.date(2024, 2, 27)
 DAYS = 5

@@ -32,8 +32,8 @@ from tests.services import throttled_process
 
 KNOCK = Rule("knock", Subject.ADDRESS, parse("10 per minute"))
 HOME = Caller(address="192.0.2.1")
-# What one attempt may take when Redis does not answer: its patience, and what a busy machine adds.
-BOUND_SECONDS = ANSWER_SECONDS + 1.0
+# What one wait may take when Redis does not answer: its patience, and what a busy machine adds. Twenty would be more.
+BOUND_SECONDS = ANSWER_SECONDS + 3.0
 # Fifty connections are opened at once; one wait after the other would be ten seconds.
 TOGETHER_SECONDS = 5.0
 
@@ -61,12 +61,15 @@ ThrottleOf = Callable[..., Throttle]
 
 
 @pytest.fixture
-async def throttle_of() -> AsyncIterator[ThrottleOf]:
-    """Makes processes' views of a Redis, with the settings of the program."""
+async def throttle_of(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ThrottleOf]:
+    """Makes processes' views of a Redis, as patient as the program when it comes to harm and else much more."""
     clients: list[Redis] = []
+    patience = 1.0 if "own_valkey" in request.fixturenames else 60.0
+    if patience > 1:
+        monkeypatch.setattr("graphql_api.services.throttle.ANSWER_SECONDS", patience)
 
     def create(url: str, secret: bytes = b"") -> Throttle:
-        clients.append(Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0))
+        clients.append(Redis.from_url(url, socket_timeout=patience, socket_connect_timeout=patience))
         return Throttle(clients[-1], secret)
 
     yield create
@@ -75,9 +78,9 @@ async def throttle_of() -> AsyncIterator[ThrottleOf]:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 60
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 15 seconds"
+        assert time.monotonic() < deadline, "it did not happen within a minute"
         await asyncio.sleep(0.02)
 
 
@@ -126,18 +129,18 @@ async def test_another_process_tells_the_same_time_to_wait(redis_url: str, throt
     rule = Rule("short", Subject.ADDRESS, parse("3 per 20 seconds"))
     assert await knock(throttle_of(redis_url), 3, rule=rule) == 3
 
-    assert (await refusal(throttle_of(redis_url), rule)).retry_after == 20
+    assert (await refusal(throttle_of(redis_url), rule)).retry_after in {20, 19, 18}
 
 
 async def test_a_refused_attempt_does_not_lengthen_the_wait(redis_url: str, throttle_of: ThrottleOf) -> None:
     throttle = throttle_of(redis_url)
-    rule = Rule("short", Subject.ADDRESS, parse("1 per 1 second"))
+    rule = Rule("short", Subject.ADDRESS, parse("1 per 3 seconds"))
     assert await knock(throttle, 1, rule=rule) == 1
 
     for _ in range(10):
         await refusal(throttle, rule)
         await asyncio.sleep(0.05)
-    await asyncio.sleep(0.55)
+    await asyncio.sleep(2.6)
 
     assert await knock(throttle, 1, rule=rule) == 1
 
@@ -226,7 +229,7 @@ async def test_one_attempt_finds_out_whether_redis_is_back_and_the_others_do_not
 
     # then
     assert seconds[-1] >= ANSWER_SECONDS * 0.9
-    assert seconds[-2] < ANSWER_SECONDS / 2
+    assert seconds[-2] < seconds[-1] - ANSWER_SECONDS / 2
 
 
 async def test_a_flushed_redis_does_not_forgive_what_a_process_remembers(

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from graphql_api.cli.service import server_config
 from graphql_api.config import load_settings
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 UPGRADE = (
     "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n"

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO, cast
 
@@ -18,13 +19,22 @@ from graphql_api.app import create_app
 from graphql_api.config import Settings, load_settings
 from graphql_api.database.engine import Database
 from graphql_api.database.user import Role
+from graphql_api.schema.root import build_schema
 from graphql_api.services.policy import Viewer
 from graphql_api.services.resources import create_keys
 from graphql_api.services.token import AccessTokens
 from tests.factories import create_session, create_user
 
-STOP_SECONDS = 10
+STOP_SECONDS = 60
 SECRET_KEY = "a-secret-key-of-the-tests-0123456789"  # noqa: S105 - of servers that live as long as a test
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_schema() -> Iterator[None]:
+    """One schema for all applications of this process: to put it together takes longer than most tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("graphql_api.app.build_schema", cache(build_schema))
+        yield
 
 
 @pytest.fixture

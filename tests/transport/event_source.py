@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-PATIENCE = 15.0
+PATIENCE = 60.0
 EVENT_STREAM = "text/event-stream"
 
 

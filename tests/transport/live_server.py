@@ -1,10 +1,7 @@
-"""Servers that the tests of one module share: in a thread of this process, or as processes of their own."""
+"""Servers that the tests of one module share, in a thread of this process."""
 
 import asyncio
-import os
 import socket
-import subprocess
-import sys
 import threading
 import time
 import uuid
@@ -12,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import asyncpg
 import uvicorn
@@ -23,7 +20,7 @@ from graphql_api.config import Settings, load_settings
 from tests.conftest import with_database
 from tests.transport.conftest import SECRET_KEY
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -97,60 +94,3 @@ def live_server(settings: Settings) -> Iterator[LiveServer]:
         server.should_exit = True
         thread.join(PATIENCE)
         assert not thread.is_alive(), "the server did not stop"
-
-
-@dataclass(frozen=True)
-class ServerProgram:
-    """`graphql-api serve` as a process that tests of one module share.
-
-    Args:
-        process: the process.
-        http_url: the endpoint for HTTP.
-        errors: what it has written to its log.
-    """
-
-    process: "subprocess.Popen[str]"
-    http_url: str
-    errors: Path
-
-    @property
-    def socket_url(self) -> str:
-        """The endpoint for WebSockets."""
-        return self.http_url.replace("http", "ws", 1)
-
-
-@contextmanager
-def server_programs(
-    count: int, database_url: str, redis_url: str, folder: Path, **settings: str
-) -> Iterator[list[ServerProgram]]:
-    """Servers on free ports; `settings` are environment variables besides the usual ones."""
-    environment = {
-        **os.environ,
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "DATA_DIR": str(folder),
-        "SECRET_KEY": SECRET_KEY,
-        "WORKER_IN_SERVER": "false",
-        **settings,
-    }
-    command = [sys.executable, "-c", "from graphql_api.cli import main; main()", "serve", "--port", "0"]
-    logs = [folder / f"errors-{number}.log" for number in range(count)]
-    processes = []
-    try:
-        for log in logs:
-            with log.open("w") as errors:
-                processes.append(
-                    subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=errors, text=True)
-                )
-        yield [ServerProgram(process, _endpoint(process), log) for process, log in zip(processes, logs, strict=True)]
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.communicate(timeout=PATIENCE)
-
-
-def _endpoint(process: "subprocess.Popen[str]") -> str:
-    """Where a server listens, once it does."""
-    lines = iter(cast("IO[str]", process.stdout))
-    return next(line for line in lines if line.startswith("Endpoint")).split()[1]

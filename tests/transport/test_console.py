@@ -16,7 +16,7 @@ from graphql_api.database.engine import Database
 from graphql_api.database.user import Role
 from graphql_api.transport import graphiql_page
 from tests.factories import PASSWORD, create_user
-from tests.transport.test_graphiql import CHROMIUM_ARGUMENTS
+from tests.transport.test_graphiql import CHROMIUM_ARGUMENTS, PATIENCE_MILLISECONDS
 
 EMAIL = "zoe@shop.example"
 
@@ -39,7 +39,7 @@ def address(settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def page(account: str, address: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE_MILLISECONDS)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"{address}/graphql")
         yield page

@@ -37,7 +37,10 @@ QUERY_EDITOR = ".graphiql-query-editor"
 RESULT = ".result-window"
 TAB = ".graphiql-tab-button"
 HEADER_EDITOR = ".graphiql-editor-tool .graphiql-editor:visible"
+PATIENCE_MILLISECONDS = 60_000
 BROWSER_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 @strawberry.type
@@ -108,7 +111,7 @@ def browser() -> Iterator[BrowserContext]:
     with sync_playwright() as playwright:
         instance = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
         context = instance.new_context(viewport={"width": 1280, "height": 800})
-        context.set_default_timeout(8_000)
+        context.set_default_timeout(PATIENCE_MILLISECONDS)
         context.add_init_script("localStorage.clear()")
         yield context
         instance.close()

@@ -18,7 +18,7 @@ from tests.faults.mail_server import closed_port, code_in
 from tests.transport.conftest import client_of
 
 ARABIC = {"accept-language": "ar-EG, ar;q=0.9, en;q=0.5"}
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 NO_IMPORT = "لا يوجد استيراد بهذا المعرّف."
 
 

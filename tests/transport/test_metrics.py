@@ -17,7 +17,7 @@ from graphql_api.services.unit_of_work import unit_of_work
 from tests.factories import create_product, create_stock, create_store
 from tests.transport.conftest import authorization, client_of, create_viewer
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 def numbers(response: httpx.Response) -> dict[str, float]:

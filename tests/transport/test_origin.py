@@ -62,7 +62,7 @@ def test_a_header_of_any_length_is_walked_for_some_steps_only() -> None:
 
 
 async def test_signed_in_requests_ask_the_database_for_nothing_but_their_answer(http: httpx.AsyncClient) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         # until notices are heard, memory is not trusted
         while await _statements(http, 2):  # noqa: ASYNC110 - the network makes it so
             await asyncio.sleep(0.05)

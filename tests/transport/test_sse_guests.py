@@ -62,7 +62,7 @@ async def shop(server: LiveServer, database: Database) -> AsyncIterator[Shop]:
         yield shop
 
 
-async def test_a_stream_ends_within_a_second_of_its_session(shop: Shop) -> None:
+async def test_a_stream_ends_with_its_session(shop: Shop) -> None:
     somebody = await shop.somebody(Role.STAFF)
     async with somebody.subscribed(CHANGES) as source:
         await shop.adjust(-1)
@@ -73,7 +73,8 @@ async def test_a_stream_ends_within_a_second_of_its_session(shop: Shop) -> None:
 
         last, end = await source.rest()
 
-    assert time.monotonic() - ended_at < 1
+    # well before it would have been looked at for another reason
+    assert time.monotonic() - ended_at < HEARTBEAT_SECONDS / 2
     assert last.codes == ["UNAUTHENTICATED"]
     assert end.name == "complete"
 
@@ -264,7 +265,7 @@ async def test_a_server_that_stops_ends_its_streams_at_once_so_that_they_are_ask
             other.process.terminate()
             # then the stream ends, neither broken, as when the server has waited for long, nor complete
             assert await source.rest() == []
-        assert await other.process.wait() == 0
+        assert await asyncio.to_thread(other.process.wait, PATIENCE) == 0
     # and goes on elsewhere
     await shop.adjust(-2)
     async with shop.staff.subscribed(CHANGES, last_event_id=source.last_id) as source:

@@ -225,7 +225,7 @@ async def flood(client: SocketClient, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["pings", "pieces"])
 async def test_a_flood_of_what_is_no_message_ends_the_connection(client: SocketClient, kind: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         with suppress(ConnectionClosed):
             await flood(client, kind)
         with pytest.raises(ConnectionClosed):
@@ -404,7 +404,7 @@ async def waiting_mutation(database: Database) -> AsyncIterator[Callable[[], Awa
         await session.execute(text("LOCK TABLE category IN EXCLUSIVE MODE"))
 
         async def tried() -> None:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not await session.scalar(WAITING):  # noqa: ASYNC110 - nothing here tells when
                     await asyncio.sleep(0.01)
 
@@ -462,7 +462,7 @@ async def test_a_query_that_nobody_waits_for_is_given_up(client: SocketClient, d
     async with database.transaction() as session:
         await session.execute(text("LOCK TABLE category IN ACCESS EXCLUSIVE MODE"))
         await client.subscribe("q", NAMES)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await session.scalar(WAITING):  # noqa: ASYNC110 - nothing here tells when
                 await asyncio.sleep(0.01)
             await client.send({"type": "complete", "id": "q"})
