@@ -14,6 +14,12 @@ from graphql_api.schema.scalars import Cursor
 
 Resolver = TypeVar("Resolver", bound=Callable[..., object])
 DEFAULT_ROWS = 50
+# What stock reports take as well.
+FirstRows = Annotated[int | None, strawberry.argument(description="How many rows, 0 to 1,000.")]
+AfterRow = Annotated[
+    Cursor | None,
+    strawberry.argument(description="Only rows after this cursor, from a report in the same order."),
+]
 
 
 def sales_question(  # noqa: PLR0913 - one report answers all these questions
@@ -33,11 +39,8 @@ def sales_question(  # noqa: PLR0913 - one report answers all these questions
         list[ReportOrder] | None,
         strawberry.argument(description="At most 4 keys. Default: time ascending, then revenue descending."),
     ] = None,
-    first: Annotated[int | None, strawberry.argument(description="How many rows, 0 to 1,000.")] = DEFAULT_ROWS,
-    after: Annotated[
-        Cursor | None,
-        strawberry.argument(description="Only rows after this cursor, from a report in the same order."),
-    ] = None,
+    first: FirstRows = DEFAULT_ROWS,
+    after: AfterRow = None,
     others: Annotated[
         bool | None, strawberry.argument(description="Whether to add up what is not in these rows.")
     ] = False,

@@ -14,7 +14,7 @@ from graphql_api.schema.context import Info
 from graphql_api.schema.filters import to_where
 from graphql_api.schema.paging import PageInfo
 from graphql_api.schema.report import ReportMeta
-from graphql_api.schema.report_arguments import DEFAULT_ROWS
+from graphql_api.schema.report_arguments import DEFAULT_ROWS, AfterRow, FirstRows
 from graphql_api.schema.report_group import ReportGroup, group_label, missing_keys
 from graphql_api.schema.report_input import GroupKey
 from graphql_api.schema.scalars import BigInt, Cursor
@@ -116,11 +116,8 @@ class StockReportQuery:
             list[StockReportOrder] | None,
             strawberry.argument(description="At most 4 keys. Default: value descending."),
         ] = None,
-        first: Annotated[int | None, strawberry.argument(description="How many rows, 0 to 1,000.")] = DEFAULT_ROWS,
-        after: Annotated[
-            Cursor | None,
-            strawberry.argument(description="Only rows after this cursor, from a report in the same order."),
-        ] = None,
+        first: FirstRows = DEFAULT_ROWS,
+        after: AfterRow = None,
         as_of: Annotated[
             dt.date | None,
             strawberry.argument(
