@@ -15,12 +15,13 @@ from graphql import (
     TokenKind,
     parse,
     specified_rules,
+    validate,
 )
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.schema import validate_document
 
 from graphql_api.schema.complexity import Measurement, refusal
 from graphql_api.schema.errors import parse_error, validation_error
+from graphql_api.schema.one_of import OneOfVariablesRule
 from graphql_api.services.errors import BadInput, TooComplex
 from graphql_api.services.translation import Sentence
 
@@ -32,7 +33,7 @@ MAX_NESTING = 60
 # More than the largest filter that services take: turning variables into inputs blocks everybody else meanwhile.
 MAX_VARIABLES = 12_000
 CACHED_DOCUMENTS = 500
-RULES = tuple(specified_rules)
+RULES = (*specified_rules, OneOfVariablesRule)
 OPENING = {TokenKind.PAREN_L, TokenKind.BRACKET_L, TokenKind.BRACE_L}
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 CLOSING = {TokenKind.PAREN_R, TokenKind.BRACKET_R, TokenKind.BRACE_R}
@@ -70,7 +71,7 @@ def prepare_document(schema: GraphQLSchema, text: str) -> Prepared:
         document = _parse(text)
         _check_tokens(document)
         is_bounded = _is_bounded(schema, document)
-        errors = validate_document(schema, document, RULES)
+        errors = validate(schema, document, RULES)
     except GraphQLSyntaxError as error:
         return Prepared(None, (parse_error(error),))
     except GraphQLError as error:

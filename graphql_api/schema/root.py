@@ -28,6 +28,7 @@ from graphql_api.schema.low_stock_subscription import LowStockSubscription
 from graphql_api.schema.notification import NotificationQuery
 from graphql_api.schema.notification_mutation import NotificationMutation
 from graphql_api.schema.notification_subscription import NotificationSubscription
+from graphql_api.schema.one_of import declare_one_of
 from graphql_api.schema.permissions import Policy, guard
 from graphql_api.schema.place import PlaceQuery
 from graphql_api.schema.product import ProductQuery
@@ -134,6 +135,7 @@ class ApiSchema(strawberry.Schema):
     def __init__(self, *, policy: Policy, **parts: Any) -> None:
         config = StrawberryConfig(scalar_map={**SCALARS, Upload: UPLOAD_SCALAR})
         super().__init__(**parts, config=config, extensions=[lambda: Preparation(self.prepare)])
+        declare_one_of(self._schema)
         self.prepare = document_cache(self._schema)
         self.policy = policy
         watch_subscriptions(self._schema)
