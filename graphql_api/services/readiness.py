@@ -40,6 +40,7 @@ class Readiness:
 
     async def parts(self) -> list[Part]:
         """Every part with its state: `ready`, `unreachable`, or `outdated` for migrations that were not run."""
+        newest_revision()  # reads files the first time, which is not the servers' second
         (database, migrations), redis = await asyncio.gather(self._database(), self._redis())
         return [Part("database", database), Part("migrations", migrations), Part("redis", redis)]
 

@@ -34,8 +34,8 @@ CATCH_UPS = 8
 PERSONAL = 10_000
 # How often subscribers that have become ready without a word are looked for.
 SWEEP_SECONDS = 1.0
-# How long a new subscriber waits for the process to know its events.
-START_SECONDS = 5.0
+# How long a new subscriber waits for the process to know its events; not all clients try again.
+START_SECONDS = 30.0
 OUTAGES = frozenset({ErrorCode.SERVICE_UNAVAILABLE.value, ErrorCode.OPERATION_TIMEOUT.value})
 
 

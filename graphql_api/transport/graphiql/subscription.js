@@ -48,7 +48,8 @@ function connect(headers) {
       async ping(isReceived, notice) {
         if (isReceived && notice?.type === 'AuthExpiring' && sent !== headers) {
           sent = await signedHeaders(headers, sent.Authorization);
-          socket.send(JSON.stringify({ type: 'ping', payload: sent }));
+          // it may have closed meanwhile; the next one begins with the new token
+          if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type: 'ping', payload: sent }));
         }
       },
     },
