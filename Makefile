@@ -22,8 +22,8 @@ help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: setup
-setup: $(READY) ## Make .venv from the lock file and build GraphiQL; does nothing when both are up to date
-	@$(MAKE) --no-print-directory graphiql
+setup: ## Make .venv from the lock file and build GraphiQL; does nothing when both are up to date
+	@$(MAKE) --no-print-directory graphiql & $(MAKE) --no-print-directory $(READY); made=$$?; wait; exit $$made
 
 $(READY): requirements-dev.lock pyproject.toml
 	@python=$$(for name in python3.11 python3.12 python3.13 python3.14 python3 python; do \
@@ -107,7 +107,8 @@ lock-check: setup ## Check that the lock files name no package index and agree w
 	@$(BIN)/pytest --quiet tests/architecture/test_locks.py
 
 .PHONY: check
-check: lint types imports schema-check ## Everything that must pass before a change is taken
+check: setup ## Everything that must pass before a change is taken
+	@$(MAKE) --no-print-directory -j 2 types lint imports schema-check
 	@$(PYTEST)
 
 .PHONY: bench
