@@ -1,9 +1,11 @@
 """One PostgreSQL and one Valkey for the whole run; one cloned database for each test that asks."""
 
 import asyncio
+import datetime as dt
 import gc
 import os
 import shutil
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -12,6 +14,8 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+import time_machine
+from hypothesis import HealthCheck, settings
 from redis import Redis
 
 from graphql_api import embedded
@@ -19,9 +23,21 @@ from graphql_api.database import migrate
 from graphql_api.database.engine import Database
 from graphql_api.embedded import postgres
 from graphql_api.embedded.memory import GIBIBYTE
+from tests.days import TODAY, seconds_to_midnight
+from tests.dice import AT_RANDOM
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own in it, with a name of this run's own
 MEMORY_NEEDED = 4 << 30
+# What a test that speaks of today may take.
+BEFORE_MIDNIGHT = 60.0
+PATIENCE_SECONDS = 60
+USERS = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'"
+# How long an example takes says how busy the machine is, and nothing about what is tested. Examples are the same each
+# time unless others are asked for: a change answers for its own faults, not for what dice find.
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=not AT_RANDOM
+)
+settings.load_profile("unhurried")
 
 
 def pytest_configure() -> None:
@@ -93,6 +109,29 @@ def with_database(url: str, name: str) -> str:
     return f"{url.rsplit('/', 1)[0]}/{name}"
 
 
+@pytest.fixture
+def not_at_midnight() -> None:
+    """Today stays today while the test runs: shortly before midnight it is waited for."""
+    wait_for_midnight()
+
+
+def wait_for_midnight() -> None:
+    """Return when the next midnight is far, or just past."""
+    if (left := seconds_to_midnight()) < BEFORE_MIDNIGHT:
+        time.sleep(left)
+
+
+@pytest.fixture
+def steady_day() -> Iterator[None]:
+    """The day that `tests.days` counts from is still the day of this process, if no longer that of the database."""
+    wait_for_midnight()
+    if dt.datetime.now(dt.UTC).date() == TODAY:
+        yield
+        return
+    with time_machine.travel(dt.datetime.combine(TODAY, dt.time(12), dt.UTC), tick=True):
+        yield
+
+
 class Databases:
     """Makes and removes databases, over one connection: a new one costs PostgreSQL a third of what a clone costs."""
 
@@ -123,6 +162,7 @@ class Databases:
 
         with self.cloned(template) as name:
             self._loop.run_until_complete(open_and_fill())
+            self.wait_until_left(name)
             yield name
 
     def url(self, name: str) -> str:
@@ -133,6 +173,10 @@ class Databases:
         """Execute a statement that stands in no transaction."""
         self._loop.run_until_complete(self._execute(statement))
 
+    def wait_until_left(self, name: str) -> None:
+        """Wait until nobody is in a database: who has hung up still is for a moment, and a copy waits 5 s for that."""
+        self._loop.run_until_complete(self._wait_until_left(name))
+
     def close(self) -> None:
         """Close the connection."""
         if self._connection is not None:
@@ -140,9 +184,19 @@ class Databases:
         self._loop.close()
 
     async def _execute(self, statement: str) -> None:
+        connection = await self._connected()
+        await connection.execute(statement)
+
+    async def _wait_until_left(self, name: str) -> None:
+        connection = await self._connected()
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await connection.fetchval(USERS, name):  # noqa: ASYNC110 - another process has no event
+                await asyncio.sleep(0.01)
+
+    async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
             self._connection = await asyncpg.connect(self._server_url)
-        await self._connection.execute(statement)
+        return self._connection
 
 
 @pytest.fixture(scope="session")
@@ -164,6 +218,7 @@ def template_name(databases: Databases) -> Iterator[str]:
 
     databases.execute(f'CREATE DATABASE "{name}"')
     asyncio.run(build())
+    databases.wait_until_left(name)
     yield name
     databases.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 

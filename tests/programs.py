@@ -85,10 +85,12 @@ class Program:
             subprocess.TimeoutExpired: it still runs after so many seconds.
         """
         while self.returncode is None:
-            self._listen(timeout)
-            if b"\n" in self._heard:
-                self.returncode = int(self._heard)
-                self._talk.close()
+            # of one that ended at once this may have come together with its number
+            if b"\n" not in self._heard:
+                self._listen(timeout)
+                continue
+            self.returncode = int(self._heard)
+            self._talk.close()
         return self.returncode
 
     def communicate(self, timeout: float | None = None) -> tuple[str, str]:

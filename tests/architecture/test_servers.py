@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 import uuid
@@ -22,10 +21,12 @@ from graphql_api.reports.dimensions import Dimension
 from graphql_api.reports.question import SalesQuestion
 from graphql_api.services.report import sales_report
 from tests.conftest import with_database
+from tests.ports import kept_port
 from tests.sales_files import sale, sales_csv
 from tests.services.import_case import ImportCase, counts
 
 OLDEST_VERSION = 15
+PATIENCE_SECONDS = "300"
 OWN = "our own"
 INSTALLED = sorted(folder for folder in Path("/usr/lib/postgresql").glob("*/bin") if (folder / "initdb").exists())
 
@@ -47,30 +48,25 @@ def installed_server(programs: Path) -> Iterator[str]:
     # not `tmp_path`: only its owner may enter the folders above it
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     hand_over(folder, account)
-    data, port = f"--pgdata={folder}/data", free_port()
-    options = f"--options=-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
+    data = f"--pgdata={folder}/data"
     try:
         run(account, programs / "initdb", data, "--auth=trust", "--username=postgres", "--no-sync")
-        run(account, programs / "pg_ctl", "start", "--wait", data, options)
-        try:
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        finally:
-            run(account, programs / "pg_ctl", "stop", "--wait", data, "--mode=fast")
+        with kept_port() as port:
+            options = f"--options=-p {port} -c listen_addresses=127.0.0.1 -k {folder}"
+            run(account, programs / "pg_ctl", "start", "--wait", data, options)
+            try:
+                yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            finally:
+                run(account, programs / "pg_ctl", "stop", "--wait", data, "--mode=fast")
     finally:
         shutil.rmtree(folder)
 
 
 def run(account: Account | None, *command: str | Path) -> None:
     user, group = account or (None, None)
-    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
+    environment = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "PGCTLTIMEOUT": PATIENCE_SECONDS}
     # no pipes: the server would hold their other end for as long as it runs
     subprocess.run(command, user=user, group=group, cwd="/", env=environment, stdout=subprocess.DEVNULL, check=True)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 async def create_database(server_url: str) -> str:

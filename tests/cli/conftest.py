@@ -140,10 +140,10 @@ def greeting(process: "Running") -> list[str]:
     raise AssertionError(f"The server ended early: {cast('IO[str]', process.stderr).read()}")
 
 
-def stop(process: "Running", number: int = signal.SIGTERM, seconds: float = 5.0) -> tuple[int, str]:
-    """Send the signal; exit code and error output of a process that must end within the time."""
+def stop(process: "Running", number: int = signal.SIGTERM) -> tuple[int, str]:
+    """Send the signal; exit code and error output of a process that must end then."""
     process.send_signal(number)
-    _, errors = process.communicate(timeout=seconds)
+    _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     return process.wait(), errors
 
 

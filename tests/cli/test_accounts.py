@@ -134,7 +134,7 @@ async def test_in_a_terminal_it_asks_and_shows_no_password(operator: Operator, d
 
 
 def start_in_terminal(operator: Operator, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-c", TERMINAL, *arguments],
         cwd=operator.installation.folder,
         env=operator.installation.environment(**operator.servers),
@@ -142,6 +142,8 @@ def start_in_terminal(operator: Operator, *arguments: str) -> subprocess.Popen[s
         stdout=subprocess.PIPE,
         text=True,
     )
+    operator.installation.started.append(process)
+    return process
 
 
 def answer(process: subprocess.Popen[str], prompt: str, text: str) -> str:

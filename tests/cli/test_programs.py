@@ -4,13 +4,19 @@ import asyncio
 import signal
 import socket
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, cast
 
+import asyncpg
 import httpx
 
+from graphql_api import embedded
 from graphql_api.database.engine import Database
+from graphql_api.imports.run import WRITE_LOCK
 from tests.cli.conftest import ADMIN, Installation, last_json, served_url, sign_in, stop
+from tests.cli.held_line import held_line
 from tests.sales_files import many_sales, sales_csv
 from tests.transport.test_upload import MAP, OPERATIONS, PREFLIGHT
 
@@ -30,6 +36,10 @@ def latest_import(url: str, header: dict[str, str]) -> dict[str, Any]:
     return nodes[0]
 
 
+def readiness(url: str) -> httpx.Response:
+    return httpx.get(url.replace("/graphql", "/health/ready"), timeout=PATIENCE_SECONDS)
+
+
 def test_serve_import_and_stop_on_servers_of_our_own(installation: Installation) -> None:
     # given a file that was imported before any server ran
     path = write_sales(installation.folder, 200)
@@ -43,11 +53,10 @@ def test_serve_import_and_stop_on_servers_of_our_own(installation: Installation)
     url = served_url(process)
     assert installation.run("create-admin", **ADMIN).returncode == 0
 
-    # then it is ready and knows the rows
-    ready = httpx.get(url.replace("/graphql", "/health/ready"), timeout=PATIENCE_SECONDS)
-    assert ready.json()["status"] == "ready"
+    # then it is ready, as soon as all have answered in time, and knows the rows
+    wait_until(lambda: readiness(url).json()["status"] == "ready")
+    assert "server" not in readiness(url).headers
     assert latest_import(url, sign_in(url))["rowsInserted"] == 200
-    assert "server" not in ready.headers
 
     # and the same file again, beside the server, changes nothing
     second = installation.run("import", str(path), "--json")
@@ -72,36 +81,57 @@ def test_a_running_import_survives_the_stop_of_the_server(installation: Installa
         "map": (None, MAP),
         "0": ("sales.csv", content),
     }
-    started = httpx.post(url, files=files, headers={**PREFLIGHT, **header}, timeout=PATIENCE_SECONDS)
-    assert started.json()["data"]["startImport"]["userErrors"] == []
-    assert latest_import(url, header)["status"] in {"QUEUED", "RUNNING"}
+    with embedded.start(installation.folder / "var") as servers, nothing_imported(servers.database_url):
+        started = httpx.post(url, files=files, headers={**PREFLIGHT, **header}, timeout=PATIENCE_SECONDS)
+        assert started.json()["data"]["startImport"]["userErrors"] == []
+        wait_until(lambda: latest_import(url, header)["status"] == "RUNNING")
 
-    # when it is stopped
-    code, _ = stop(process)
+        # when it is stopped, then it does not wait for the import, which gets no further
+        assert stop(process)[0] == 0
 
-    # then that took less than five seconds, and the next server brings the import to its end, for the same token
-    assert code == 0
+    # and the next server brings the import to its end, for the same token
     process = installation.start("serve", "--port", "0", "--workers", "2")
     url = served_url(process)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (job := latest_import(url, header))["status"] in {"QUEUED", "RUNNING"} and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert job == {"status": "COMPLETED", "rowsRead": count, "rowsInserted": count}
+    wait_until(lambda: latest_import(url, header)["status"] not in {"QUEUED", "RUNNING"})
+    assert latest_import(url, header) == {"status": "COMPLETED", "rowsRead": count, "rowsInserted": count}
     assert stop(process)[0] == 0
+
+
+@contextmanager
+def nothing_imported(database_url: str) -> Iterator[None]:
+    """No import writes a block while this lasts."""
+    with asyncio.Runner() as runner:
+        connection = runner.run(asyncpg.connect(database_url))
+        try:
+            runner.run(connection.execute("SELECT pg_advisory_lock($1)", WRITE_LOCK))
+            yield
+        finally:
+            runner.run(connection.close())
+
+
+def wait_until(is_so: Callable[[], object]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.1)
 
 
 async def test_ctrl_c_cancels_an_import_and_takes_it_back(
     installation: Installation, database: Database, redis_url: str
 ) -> None:
-    # given an import that has begun to write
-    path = write_sales(installation.folder, 150_000)
-    process = installation.start("import", str(path), "--json", DATABASE_URL=database.url, REDIS_URL=redis_url)
-    async with database.dedicated() as connection, asyncio.timeout(PATIENCE_SECONDS):
-        while not await connection.fetchval("SELECT rows_inserted FROM import_job"):  # noqa: ASYNC110 - another process
-            await asyncio.sleep(0.02)
+    # given an import that has begun to write, and has not come to its end
+    path = write_sales(installation.folder, 20_000)
+    async with held_line(database.url) as (line, url), database.dedicated() as connection:
+        process = installation.start("import", str(path), "--json", DATABASE_URL=url, REDIS_URL=redis_url)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await line.is_held.wait()
+            assert await connection.fetchval("SELECT count(*) FROM invoice_line") > 0
 
-        # when the user presses Ctrl-C
-        process.send_signal(signal.SIGINT)
+            # when the user presses Ctrl-C
+            process.send_signal(signal.SIGINT)
+            while await connection.fetchval("SELECT status FROM import_job") != "CANCELLING":  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.02)
+        line.may_go_on.set()
         output, errors = await asyncio.to_thread(process.communicate, timeout=PATIENCE_SECONDS)
 
         # then it says so, and nothing of it remains

@@ -1,6 +1,7 @@
 """One real server for a module of tests, on a database of its own, with a shop whose stock changes."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import asyncpg
 import pytest
 import time_machine
+from redis import Redis
 
 from graphql_api.database.base import now_utc
 from graphql_api.database.engine import Database
@@ -27,6 +29,7 @@ from tests.clients.packages import install_packages
 from tests.clients.real_server import KEYS, RealServer, running
 from tests.conftest import with_database
 from tests.factories import PASSWORD, create_place, create_product, create_stock, create_store, create_user
+from tests.ports import kept_port
 
 CITY = "TALLGRASS"
 
@@ -68,11 +71,11 @@ class Shop:
         """The cursor behind all that has happened."""
         return str(self._run(self._cursor()))
 
-    def short_session(self, left: timedelta) -> dict[str, str]:
-        """A session of the staff whose access token ends so soon, as environment variables."""
+    def short_session(self, left: timedelta) -> str:
+        """A session of the staff whose access token ends so soon, as JSON: `accessToken` and `refreshToken`."""
         with time_machine.travel(now_utc() - timedelta(minutes=MAX_ACCESS_MINUTES) + left, tick=True):
             tokens = self._run(self._open_session())
-        return {"SHORT_TOKEN": tokens.access.text, "REFRESH_TOKEN": tokens.refresh.text}
+        return json.dumps({"accessToken": tokens.access.text, "refreshToken": tokens.refresh.text})
 
     async def _open_session(self) -> Tokens:
         async with opened(self.server.database_url) as database, unit_of_work(database) as work:
@@ -123,11 +126,15 @@ def module_database_url(server_url: str, template_name: str) -> Iterator[str]:
 def shop(
     module_database_url: str, valkey_url: str, packages: None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shop]:
-    """The shop, open."""
+    """The shop, open; nobody has signed in at its address in these ten minutes."""
     assert packages is None
-    shop = asyncio.run(furnish(RealServer(module_database_url, valkey_url, tmp_path_factory.mktemp("server"))))
-    with running(shop.server):
-        yield shop
+    with Redis.from_url(valkey_url) as redis:
+        redis.flushall()
+    with kept_port() as port:
+        server = RealServer(module_database_url, valkey_url, tmp_path_factory.mktemp("server"), port)
+        shop = asyncio.run(furnish(server))
+        with running(shop.server):
+            yield shop
 
 
 async def execute(url: str, statement: str) -> None:

@@ -1,4 +1,7 @@
 // npm graphql-ws: everything over one WebSocket, which it opens again by itself.
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
 import { createClient } from 'graphql-ws';
 import WebSocket from 'ws';
 
@@ -39,9 +42,14 @@ function refusal(token) {
   return outcome(connect(token), { query: SUBSCRIPTION });
 }
 
-// With a token that ends soon, which is renewed when the server says so.
-function listen(_token, where, after, heard) {
-  let token = process.env.SHORT_TOKEN;
+// With a token that ends soon, asked for when it is needed, which is renewed when the server says so.
+async function listen(_token, where, after, heard) {
+  const input = createInterface(process.stdin);
+  const said = once(input, 'line');
+  print('ready');
+  const session = JSON.parse((await said)[0]);
+  input.close();
+  let token = session.accessToken;
   let socket;
   const client = connect(token, {
     connectionParams: () => credentials(token),
@@ -54,7 +62,7 @@ function listen(_token, where, after, heard) {
       ping: async (isReceived, payload) => {
         if (isReceived && payload?.type === 'AuthExpiring') {
           print('expiring', payload);
-          token = await nextToken();
+          token = await nextToken(session.refreshToken);
           socket.send(JSON.stringify({ type: 'ping', payload: credentials(token) }));
         }
       },
@@ -77,8 +85,8 @@ function listen(_token, where, after, heard) {
 }
 
 // The next one of the same session.
-async function nextToken() {
-  const { data } = await ask(undefined, RENEWAL, { token: process.env.REFRESH_TOKEN });
+async function nextToken(refreshToken) {
+  const { data } = await ask(undefined, RENEWAL, { token: refreshToken });
   return data.refreshToken.accessToken;
 }
 

@@ -30,6 +30,7 @@ class NodeProgram:
             command,
             cwd=folder,
             env={**os.environ, **environment},
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -53,6 +54,12 @@ class NodeProgram:
             assert not is_over or is_there(), "".join([*self.lines[-5:], *self.complaints])
             time.sleep(POLL_SECONDS)
 
+    def tell(self, line: str) -> None:
+        """Write a line to its standard input."""
+        stdin = cast("IO[str]", self._process.stdin)
+        stdin.write(f"{line}\n")
+        stdin.flush()
+
     def ended(self) -> int:
         """The status that it has ended with by itself."""
         status = self._process.wait(PATIENCE_SECONDS)
@@ -66,7 +73,7 @@ class NodeProgram:
         self._process.wait()
         for reader in self._readers:
             reader.join()
-        for stream in (self._process.stdout, self._process.stderr):
+        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
             cast("IO[str]", stream).close()
 
     @staticmethod

@@ -59,7 +59,8 @@ def test_it_prints_every_change_once_and_goes_on_after_a_restart(shop: Shop, fol
         assert levels(program) == list(range(first, shop.on_hand + 1))
         names = f"{shop.store.name} | {shop.product.name}"
         assert program.lines[-1] == f"{names} | {shop.on_hand - 1} +1 = {shop.on_hand} bottles | ADJUSTMENT\n"
-        assert "The connection is lost, coming back: 1012\n" in program.complaints
+        # and it has said so, on another stream
+        program.wait_for(lambda: "The connection is lost, coming back: 1012\n" in program.complaints)
 
 
 def wait_for_first(program: NodeProgram, shop: Shop) -> None:

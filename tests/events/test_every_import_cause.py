@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from graphql_api.database.import_job import ImportKind, ImportStatus, StockEffec
 from graphql_api.schema.context import Services
 from graphql_api.schema.root import ApiSchema, build_schema
 from graphql_api.services import import_job
+from graphql_api.services.import_run import ImportRunner
 from graphql_api.services.storage import FileStorage
 from graphql_api.services.unit_of_work import unit_of_work
 from tests.client import create_services
@@ -94,13 +96,22 @@ async def load(case: ImportCase, import_id: int) -> None:
 
 async def load_and_cancel(case: ImportCase, import_id: int) -> None:
     """Run an import that is cancelled once it has moved bottles, until nothing of it is left."""
-    running = asyncio.create_task(case.runner.run(import_id))
-    moved = f"SELECT count(*) FROM stock_movement WHERE import_id = {import_id}"  # noqa: S608 - a number
-    while (await case.query(moved))[0][0] < SEEN:  # noqa: ASYNC110 - the ledger says it
-        await asyncio.sleep(0.005)
-    async with unit_of_work(case.database) as work:
-        await import_job.cancel_import(work, import_id)
-    await running
+    cancelled, conclude = asyncio.Event(), ImportRunner._conclude  # noqa: SLF001 - what ends an import too early
+
+    async def conclude_late(*arguments: Any, **named: Any) -> None:
+        await cancelled.wait()
+        await conclude(*arguments, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ImportRunner, "_conclude", conclude_late)
+        running = asyncio.create_task(case.runner.run(import_id))
+        moved = f"SELECT count(*) FROM stock_movement WHERE import_id = {import_id}"  # noqa: S608 - a number
+        while (await case.query(moved))[0][0] < SEEN:  # noqa: ASYNC110 - the ledger says it
+            await asyncio.sleep(0.005)
+        async with unit_of_work(case.database) as work:
+            await import_job.cancel_import(work, import_id)
+        cancelled.set()
+        await running
     assert (await case.job(import_id)).status is ImportStatus.CANCELLED
 
 

@@ -12,8 +12,11 @@ from graphql_api.events.catalogue import ProductChanged
 from graphql_api.events.cursor import CursorExpired
 from graphql_api.events.log import EventLog
 from graphql_api.events.retention import forget_old_events
+from tests.events.conftest import PATIENCE
 from tests.events.event_case import EventCase
 from tests.factories import create_product
+
+WAITING_FOR = "SELECT count(*) FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
 
 
 @pytest.fixture
@@ -108,7 +111,9 @@ async def test_what_is_forgotten_while_it_is_read_is_no_hole(
     await transaction.start()
     await holder.execute("LOCK TABLE event IN ACCESS EXCLUSIVE MODE")
     reading = asyncio.create_task(log.read(0))
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(PATIENCE):
+        while not await case.connection.fetchval(WAITING_FOR, holder.get_server_pid()):  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.005)
 
     # when all of them are dropped before it gets to them
     await holder.execute("UPDATE event_head SET forgotten = last")
@@ -121,6 +126,7 @@ async def test_what_is_forgotten_while_it_is_read_is_no_hole(
         await reading
 
 
+@pytest.mark.usefixtures("not_at_midnight")
 async def test_a_cursor_is_good_as_long_as_what_follows_is_kept(
     log: EventLog, database: Database, case: EventCase
 ) -> None:

@@ -13,6 +13,8 @@ from graphql_api.events.relay import DAYS
 from graphql_api.events.retention import forget_old_events
 from tests.events.event_case import EventCase
 
+pytestmark = pytest.mark.usefixtures("not_at_midnight")
+
 
 def name(ahead: int) -> str:
     """The part for a day that is so many days from today."""
@@ -124,6 +126,7 @@ async def test_somebody_who_reads_for_long_keeps_old_days_and_nobody_waits_for_t
     database: Database, case: EventCase, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     # given
+    attempts = retention.ATTEMPTS
     monkeypatch.setattr(retention, "ATTEMPTS", 2)
     monkeypatch.setattr(retention, "PAUSE_SECONDS", 0.01)
     await create_days(case, 30, 0)
@@ -141,4 +144,5 @@ async def test_somebody_who_reads_for_long_keeps_old_days_and_nobody_waits_for_t
 
     # then
     assert (await log.head()).forgotten == 0
+    monkeypatch.setattr(retention, "ATTEMPTS", attempts)
     assert await forget_old_events(database, 7) == 1

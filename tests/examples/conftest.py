@@ -47,7 +47,8 @@ class DemoServer:
         """Begin to listen, and leave; fails unless the subscription was taken."""
         body = {"query": subscription, "variables": variables}
         headers |= {"accept": "text/event-stream"}
-        with httpx.stream("POST", f"{self.address}/graphql", json=body, headers=headers) as response:
+        address = f"{self.address}/graphql"
+        with httpx.stream("POST", address, json=body, headers=headers, timeout=PATIENCE_SECONDS) as response:
             assert response.status_code == httpx.codes.OK, response.read()
             assert response.headers["content-type"].startswith("text/event-stream")
 

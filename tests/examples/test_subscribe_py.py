@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import socket
 import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -33,11 +32,12 @@ from tests.factories import (
     create_user,
 )
 from tests.faults.server_process import serving
+from tests.ports import kept_port
 from tests.transport.live_server import LiveServer, live_server, live_settings
 
 SCRIPT = ROOT / "client_examples/subscribe.py"
 LONGEST_EXAMPLE = 100
-PATIENCE = 60.0
+PATIENCE = 120.0
 CITY = "Tallgrass"
 ADA, CARL = "ada@example.com", "carl@example.com"
 ADJUST = """
@@ -76,7 +76,7 @@ class Town:
 
     async def heard(self) -> None:
         """Wait until somebody listens."""
-        async with httpx.AsyncClient(headers=self.headers) as http, asyncio.timeout(PATIENCE):
+        async with httpx.AsyncClient(headers=self.headers, timeout=PATIENCE) as http, asyncio.timeout(PATIENCE):
             page = f"{self.url.removesuffix('/graphql')}/metrics"
             while "graphql_api_socket_operations 1.0" not in (await http.get(page)).text:  # noqa: ASYNC110 - as below
                 await asyncio.sleep(0.05)  # another process has no event to wait for
@@ -130,7 +130,8 @@ async def running(
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+        # to the end of what it has printed: before that its pipes stay open
+        await process.communicate()
 
 
 async def printed(process: asyncio.subprocess.Process) -> str:
@@ -152,11 +153,12 @@ async def failure(town: Town, *arguments: str, **account: str) -> str:
 
 async def first_line(town: Town, process: asyncio.subprocess.Process) -> str:
     """Its first line: bottles come and go until it has begun to listen."""
-    line = asyncio.create_task(printed(process))
-    while not line.done():
-        await town.adjust(1, -1)
-        await asyncio.wait({line}, timeout=0.2)
-    return await line
+    async with asyncio.TaskGroup() as group:
+        line = group.create_task(printed(process))
+        while not line.done():
+            await town.adjust(1, -1)
+            await asyncio.wait({line}, timeout=0.2)
+    return line.result()
 
 
 def delta(line: str) -> int:
@@ -169,9 +171,9 @@ def delta(line: str) -> int:
 async def test_every_change_is_printed_once_and_in_order_whatever_becomes_of_the_server(
     database: Database, redis_url: str, tmp_path: Path
 ) -> None:
-    port = free_port()
-    town = await create_town(database, f"http://127.0.0.1:{port}/graphql", OwnKeys(tmp_path))
     async with AsyncExitStack() as stack:
+        port = stack.enter_context(kept_port())
+        town = await create_town(database, f"http://127.0.0.1:{port}/graphql", OwnKeys(tmp_path))
         # given somebody who listens
         async with serving(database.url, redis_url, tmp_path, port=port):
             process = await stack.enter_async_context(running(town, CITY))
@@ -200,11 +202,12 @@ async def test_every_change_is_printed_once_and_in_order_whatever_becomes_of_the
 
 async def test_it_ends_in_a_sentence(database: Database, steady_server: LiveServer) -> None:
     town = await create_town(database, steady_server.http_url, create_keys(steady_server.settings))
-    elsewhere = replace(town, url=f"http://127.0.0.1:{free_port()}/graphql")
     # given that it cannot begin
     assert "password" in await failure(town, CITY, password="something else")  # noqa: S106 - a wrong one
     assert "You may not see stock." in await failure(town, CITY, email=CARL)
-    assert "sign-in" in await failure(elsewhere, CITY)
+    with kept_port() as port:
+        elsewhere = replace(town, url=f"http://127.0.0.1:{port}/graphql")
+        assert "sign-in" in await failure(elsewhere, CITY)
     # that it has printed what it was to print
     async with running(town, CITY, "--max", "1") as process, asyncio.timeout(PATIENCE):
         delta(await first_line(town, process))
@@ -218,12 +221,6 @@ async def test_it_ends_in_a_sentence(database: Database, steady_server: LiveServ
         assert process.returncode == 1
         assert "Traceback" not in errors.decode()
         assert "ended" in errors.decode().splitlines()[-1]
-
-
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_it_is_short() -> None:

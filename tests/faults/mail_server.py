@@ -4,7 +4,6 @@ import asyncio
 import email
 import email.policy
 import re
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +13,10 @@ from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from tests.ports import kept_port
+
 CODE = re.compile(r"^    (\S+)\r?$", re.MULTILINE)
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 @dataclass
@@ -119,8 +120,8 @@ class MailServer:
 
 def closed_port() -> int:
     """A port where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+    with kept_port() as port:
+        return port
 
 
 def text_of(mail: EmailMessage) -> str:

@@ -12,10 +12,11 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from tests.faults.idle_clock import IdleClock
 from tests.programs import GRAPHQL_API, PIPE, Program
 from tests.transport.conftest import SECRET_KEY
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 READ_BYTES = 65_536
 # What the transaction that is to be cut off says before its COMMIT, and what PostgreSQL answers to that.
 MARK = b"idempotency_key"
@@ -62,11 +63,13 @@ def stop(program: Program) -> None:
 
 
 def endpoint(program: Program) -> str:
-    """Where a server listens, once it does."""
+    """Where a server answers, once it does: it says where long before, and whoever connects meanwhile waits."""
     assert program.stdout
     for line in program.stdout:
         if line.startswith("Endpoint"):
-            return line.split()[1]
+            url = line.split()[1]
+            httpx.get(url.replace("/graphql", "/health/live"), timeout=PATIENCE).raise_for_status()
+            return url
     raise AssertionError("the server did not start")
 
 
@@ -88,6 +91,14 @@ class ServerProgram:
     def socket_url(self) -> str:
         """The endpoint for WebSockets."""
         return self.http_url.replace("http", "ws", 1)
+
+
+async def ended(server: ServerProgram) -> float:
+    """Tell a server to stop; how many seconds that takes when the machine has nothing else to do."""
+    with IdleClock() as clock:
+        server.process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread(server.process.wait, PATIENCE)
+    return clock.seconds
 
 
 @contextmanager
@@ -151,8 +162,18 @@ class Line:
     cuts: int = 0
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
+    async def close(self) -> None:
+        """Hang up wherever somebody has not."""
+        tasks = set(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        if task := asyncio.current_task():
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         above_reader, above_writer = await asyncio.open_connection(self.host, self.port)
         wire = _Wire(self)
         try:
@@ -211,3 +232,4 @@ async def line_to(database_url: str) -> AsyncIterator[tuple[Line, str]]:
         yield line, place._replace(netloc=f"{user}@127.0.0.1:{port}" if user else f"127.0.0.1:{port}").geturl()
     finally:
         server.close()
+        await line.close()

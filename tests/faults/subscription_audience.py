@@ -109,7 +109,9 @@ class Session:
 
     @property
     def last(self) -> int:
-        """As far as it has come."""
+        """As far as it has come; nowhere before it has all of the state."""
+        if not self.is_complete:
+            return 0
         return self.changes[-1].number if self.changes else self.number or 0
 
     def folded(self) -> dict[Level, int]:

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,11 +28,14 @@ from tests.transport.conftest import SECRET_KEY, create_viewer
 
 STORES = 5
 PRODUCTS = 6
-PATIENCE = 60.0
+PATIENCE = 180.0
 LEADER_PORT = """
 SELECT a.client_port FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE l.locktype = 'advisory' AND l.granted AND l.objid = $1
   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+RELAY_PORTS = """
+SELECT client_port FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'graphql-api relay'
 """
 
 
@@ -107,6 +109,7 @@ class Crew:
 
     shop: Shop
     server: ServerProgram
+    workers: int
     worker: Program = field(init=False)
 
     def __post_init__(self) -> None:
@@ -127,6 +130,23 @@ class Crew:
     def servers(self) -> list[psutil.Process]:
         """The processes that serve clients."""
         return [child for child in psutil.Process(self.server.process.pid).children() if _is_server(child)]
+
+    async def complete(self) -> None:
+        """Return when all work, those in the places of others as well: each gives numbers, or waits to."""
+        connection = await asyncpg.connect(self.shop.database_url)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not await self._is_complete(connection):  # noqa: ASYNC110 - processes tell nobody
+                    await asyncio.sleep(0.05)
+        finally:
+            await connection.close()
+
+    async def _is_complete(self, connection: asyncpg.Connection) -> bool:
+        relays = {row["client_port"] for row in await connection.fetch(RELAY_PORTS)}
+        servers = self.servers()
+        return len(servers) == self.workers and all(
+            relays & _ports(process) for process in (psutil.Process(self.worker.pid), *servers)
+        )
 
     async def leader(self) -> psutil.Process:
         """Whoever numbers events at the moment."""
@@ -156,8 +176,10 @@ class Crew:
         """Have one that serves clients stop and go on later."""
         frozen = self.servers()[0]
         frozen.suspend()
-        await asyncio.sleep(seconds)
-        frozen.resume()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            frozen.resume()
 
     def stop(self) -> None:
         """Stop the worker."""
@@ -210,15 +232,7 @@ async def _furnish(database_url: str) -> tuple[Goods, str]:
 
 async def metric(server: ServerProgram, name: str) -> float:
     """What a server with one process has counted."""
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE) as http:
         answer = await http.get(server.http_url.replace("/graphql", "/metrics"))
     lines = [line.split() for line in answer.raise_for_status().text.splitlines()]
     return next(float(line[1]) for line in lines if line[0] == name)
-
-
-async def ended(server: ServerProgram) -> float:
-    """Tell a server to stop; how many seconds that takes."""
-    began = time.monotonic()
-    server.process.send_signal(signal.SIGTERM)
-    await asyncio.to_thread(server.process.wait, PATIENCE)
-    return time.monotonic() - began

@@ -14,7 +14,7 @@ from tests.faults.subscription_shop import Crew, Shop
 from tests.faults.subscription_writers import Truth, Writers, read_truth
 from tests.faults.valkey_process import ValkeyProcess
 
-PATIENCE = 60.0
+PATIENCE = 180.0
 # Nobody kills the first ones; delays are theirs.
 STEADY = 4
 # Between two faults, and before the first.
@@ -44,13 +44,14 @@ class Story:
     delays: dict[str, float] = field(default_factory=dict)
 
     async def suffer(self, name: str, fault: Callable[[], Awaitable[Any]], *, is_outage: bool = False) -> None:
-        """Have a fault happen, and wait until all is well.
+        """Have a fault happen to a crew that is complete, and wait until all is well.
 
         Args:
             name: what it is called.
             fault: makes it happen, and answers what it was.
             is_outage: whether nobody can be told anything as long as it lasts, so that this time does not count.
         """
+        await self.crew.complete()
         await asyncio.sleep(CALM_SECONDS)
         began = time.monotonic()
         answer = await fault()
@@ -145,13 +146,13 @@ async def present_cursor(shop: Shop, url: str) -> str:
         while True:
             try:
                 link = await open_socket(url, shop.token, Wish(WATCH, {"where": None}))
-                break
+                try:
+                    return str((await link.receive())["stockWatch"]["state"])
+                finally:
+                    link.abort()
             except Interrupted:
                 # processes take their time to begin
                 await asyncio.sleep(0.1)
-    state = (await link.receive())["stockWatch"]["state"]
-    link.abort()
-    return str(state)
 
 
 async def kill_for(valkey: ValkeyProcess, seconds: float) -> None:
@@ -164,8 +165,10 @@ async def kill_for(valkey: ValkeyProcess, seconds: float) -> None:
 async def freeze_for(valkey: ValkeyProcess, seconds: float) -> None:
     """It does nothing for so long."""
     valkey.freeze()
-    await asyncio.sleep(seconds)
-    valkey.thaw()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        valkey.thaw()
 
 
 async def ask_often(valkey: ValkeyProcess, *commands: tuple[str, ...]) -> None:

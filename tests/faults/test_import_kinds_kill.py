@@ -22,7 +22,10 @@ STORES = list(range(1, 9))
 SKUS = [f"p{number}" for number in range(40)]
 LINES = "SELECT count(*), sum(quantity), sum(revenue), sum(cost) FROM invoice_line"
 # Held by whoever writes or takes back.
-UNDOING = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 7301847 AND granted"
+UNDOING = """
+SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objid = 7301847 AND granted
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 PATIENCE = 120.0
 Prepare = Callable[[ImportCase, random.Random], Awaitable[tuple[bytes, dict[str, object]]]]
 

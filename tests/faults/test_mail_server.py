@@ -13,7 +13,8 @@ from graphql_api.database.user import Language
 from graphql_api.services.mail.compose import compose
 from graphql_api.services.mail.delivery import SmtpDelivery, Undelivered
 from graphql_api.services.mail.message import Mail, MailKind
-from tests.faults.mail_server import MailServer, closed_port
+from tests.faults.mail_server import MailServer
+from tests.ports import kept_port
 
 SENDER = "shop@example.com"
 PASSWORD = "p@ss/word:1"  # noqa: S105 - of a server in this process
@@ -99,8 +100,8 @@ async def test_a_server_that_says_nothing_is_given_up() -> None:
 
 
 async def test_a_server_that_is_not_there_may_come_back() -> None:
-    with pytest.raises(Undelivered, match=r"^SMTPConnectError$") as failure:
-        await SmtpDelivery(f"smtp://127.0.0.1:{closed_port()}", SENDER).deliver(a_mail())
+    with kept_port() as port, pytest.raises(Undelivered, match=r"^SMTPConnectError$") as failure:
+        await SmtpDelivery(f"smtp://127.0.0.1:{port}", SENDER).deliver(a_mail())
     assert not failure.value.is_final
 
 

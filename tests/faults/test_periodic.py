@@ -22,9 +22,10 @@ from graphql_api.services.storage import FileStorage
 from graphql_api.worker import Worker
 from tests.client import TEST_KEYS
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 POLL = timedelta(seconds=0.2)
-HEARTBEAT = timedelta(seconds=1)
+# A worker that is too busy to give signs of life for so long is taken for dead, and its work is done again.
+HEARTBEAT = timedelta(seconds=30)
 YEARLY = "0 3 1 1 *"
 
 
@@ -105,7 +106,8 @@ async def test_every_second_is_run_for_once_at_most(workers: Workers) -> None:
         async with asyncio.timeout(PATIENCE):
             while len(runs) < 3:  # noqa: ASYNC110 - counted by what runs elsewhere
                 await asyncio.sleep(0.05)
-        elapsed = dt.datetime.now(dt.UTC) - started
+    # workers that stop run what has come due by then
+    elapsed = dt.datetime.now(dt.UTC) - started
     assert len(runs) <= elapsed.total_seconds() + 1
 
 

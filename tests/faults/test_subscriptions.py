@@ -14,6 +14,7 @@ from tests.faults.subscription_writers import Writers
 
 # Set it to have everything at its full length, which takes minutes.
 AT_LENGTH = bool(os.environ.get("SUBSCRIPTION_TEST_AT_LENGTH"))
+SERVERS = 2
 WRITERS = 50
 CONSUMERS = 40 if AT_LENGTH else 16
 KILLS = 100 if AT_LENGTH else 30
@@ -41,8 +42,8 @@ def dice() -> random.Random:
 async def test_every_consumer_hears_everything_once_whatever_breaks(shop: Shop, dice: random.Random) -> None:
     # given
     writers = Writers(shop.database_url, shop.goods, dice, LONGEST_PAUSE)
-    with shop.serving("whole", workers=2) as server:
-        crew = Crew(shop, server)
+    with shop.serving("whole", SERVERS) as server:
+        crew = Crew(shop, server, SERVERS)
         try:
             async with telling(crew, writers, CONSUMERS, WRITERS) as story:
                 killing = asyncio.create_task(story.kill_consumers(KILLS))

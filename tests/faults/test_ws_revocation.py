@@ -1,6 +1,11 @@
-"""Two servers on one database: what ends at one ends the WebSockets of all, within a second and with no event more."""
+"""Two servers on one database: what ends at one ends the WebSockets of all, within a second and with no event more.
+
+A busy machine may need longer for that, as for all else: then it is as long as some changes take to be told to others.
+"""
 
 import asyncio
+import itertools
+import json
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -29,7 +34,9 @@ from tests.transport.socket_client import SocketClient, socket_to, until
 
 SERVERS = 2
 SOCKETS = 3
-ENOUGH = 60.0
+ENOUGH = 120.0
+# Changes that are told to others one after the other, which takes a second.
+SOON = 5
 STOCK = "subscription { stockChanged { delta } }"
 PRODUCTS = "subscription { productChanged { product { name } } }"
 LOGOUT = "mutation { logout { userErrors { message } } }"
@@ -53,14 +60,13 @@ class Listener:
     messages: list[dict[str, Any]] = field(default_factory=list)
     closed: tuple[int, str] | None = None
     closed_at: float = 0.0
-    heard_at: float = 0.0
 
     async def listen(self) -> None:
         """Until the server ends it."""
         try:
             while True:
-                self.messages.append(await self.client.receive())
-                self.heard_at = time.monotonic()
+                # for as long as it takes, unlike those who wait for an answer
+                self.messages.append(json.loads(await self.client.connection.recv()))
         except ConnectionClosed as closed:
             self.closed_at = time.monotonic()
             self.closed = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "")
@@ -98,7 +104,9 @@ class House:
 
     async def listener(self, viewer: Viewer, number: int, *queries: str) -> Listener:
         """A WebSocket of somebody at a server, with these subscriptions."""
-        listener = Listener(await self.stack.enter_async_context(socket_to(self.servers[number].socket_url)))
+        listener = Listener(
+            await self.stack.enter_async_context(socket_to(self.servers[number].socket_url, open_timeout=ENOUGH))
+        )
         await listener.client.init(token_of(viewer))
         for name, query in enumerate(queries):
             await listener.client.subscribe(str(name), query)
@@ -121,12 +129,24 @@ class House:
         async with self.database.transaction() as session:
             await create_stock(session, self.store, self.product, quantity)
 
+    async def rename(self, name: str) -> None:
+        """A change of the product."""
+        async with self.database.transaction() as session:
+            product = await session.get_one(ProductRow, self.product.id)
+            product.name = name
+
     async def heard_by(self, *listeners: Listener) -> None:
         """Return when all of these hear changes."""
         async with asyncio.timeout(ENOUGH):
             while not all(listener.deltas for listener in listeners):
                 await self.add(1)
                 await asyncio.sleep(0.1)
+
+    async def told_to(self, listener: Listener) -> None:
+        """Return when one more change was told to this one; without a word to the relay that takes 0.1 to 0.3 s."""
+        count = len(listener.messages)
+        await self.add(1)
+        await until(lambda: len(listener.messages) > count)
 
 
 def token_of(viewer: Viewer) -> str:
@@ -188,12 +208,13 @@ async def test_whatever_ends_a_session_ends_its_sockets_everywhere_within_a_seco
         answered = time.monotonic()
         await house.add(10_000)  # after the answer, so nobody who was shut out may hear of it
 
+        for _ in range(SOON):
+            await house.told_to(bystander)
+        soon = max(answered + 1.0, time.monotonic())
         await closed(*listeners)
+        assert max(listener.closed_at for listener in listeners) < soon, end
         await until(lambda turn=turn: bystander.deltas.count(10_000) == turn)  # type: ignore[misc]  # bound at once
         assert {listener.closed for listener in listeners} == {(4403, f"The session has ended: {reason}")}, end
-        # or no later than what happened afterwards is told to others, which takes longer on a machine that is busy
-        soon = max(answered + 1.0, bystander.heard_at)
-        assert max(listener.closed_at for listener in listeners) < soon, end
         assert not any(10_000 in listener.deltas for listener in listeners), end
         if end == "deactivated":
             await closed(*others)
@@ -206,12 +227,16 @@ async def test_a_change_of_role_takes_subscriptions_away_and_leaves_the_socket(h
     admin, viewer = await house.person(Role.ADMIN), await house.person(Role.SALESPERSON)
     listeners = await house.listeners(viewer, STOCK, PRODUCTS)
     await house.heard_by(*listeners)
+    async with asyncio.timeout(ENOUGH):
+        for number in itertools.count():
+            await house.rename(f"NAME {number}")
+            await asyncio.sleep(0.1)
+            if all({message.get("id") for message in found.messages} >= {"0", "1"} for found in listeners):
+                break
 
     await house.ask(admin, SET_ROLE % (global_id("User", viewer.user_id), "CUSTOMER"))
     await house.add(10_000)
-    async with house.database.transaction() as session:
-        product = await session.get_one(ProductRow, house.product.id)
-        product.name = "RENAMED"
+    await house.rename("RENAMED")
 
     told = {"id": "1", "type": "next", "payload": {"data": {"productChanged": {"product": {"name": "RENAMED"}}}}}
     await until(lambda: all(told in found.messages for found in listeners))

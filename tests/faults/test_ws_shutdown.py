@@ -1,8 +1,6 @@
 """A server that is told to stop: it closes its WebSockets with 1012, and is gone within five seconds."""
 
 import asyncio
-import signal
-import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,7 +13,7 @@ from graphql_api.database.user import Role
 from graphql_api.services.key import GivenKeys
 from graphql_api.services.token import AccessTokens
 from tests.factories import create_product, create_stock, create_store
-from tests.faults.server_process import ServerProgram, server_programs
+from tests.faults.server_process import ServerProgram, ended, server_programs
 from tests.transport.conftest import SECRET_KEY, create_viewer
 from tests.transport.live_server import cloned_database
 from tests.transport.socket_client import SocketClient, deaf_socket_to, socket_to
@@ -23,8 +21,8 @@ from tests.transport.socket_client import SocketClient, deaf_socket_to, socket_t
 SOCKETS = 200
 AT_ONCE = 50
 ENOUGH = 5.0
-PATIENCE = 60.0
-STOCK = "subscription { stockChanged { delta } }"
+PATIENCE = 120.0
+STOCK = "subscription { stockChanged { after } }"
 # Some 40 KB for each change.
 LARGE = "subscription { stockChanged { " + " ".join(f"p{number}: product {{ name }}" for number in range(200)) + " } }"
 
@@ -68,14 +66,6 @@ async def connected(stack: AsyncExitStack, server: ServerProgram, token: str, co
     return list(await asyncio.gather(*[connect() for _ in range(count)]))
 
 
-async def ended(server: ServerProgram) -> float:
-    """Tell the server to stop; how many seconds that takes."""
-    began = time.monotonic()
-    server.process.send_signal(signal.SIGTERM)
-    await asyncio.to_thread(server.process.wait, PATIENCE)
-    return time.monotonic() - began
-
-
 async def code_of(client: SocketClient) -> int:
     """What the server has closed a connection with."""
     try:
@@ -109,15 +99,32 @@ async def test_a_client_that_reads_nothing_does_not_hold_the_server_up(
 ) -> None:
     async with database.transaction() as session:
         store, product = await create_store(session), await create_product(session, name="x" * 200)
-    async with deaf_socket_to(server.socket_url) as client:
+    level = 0
+
+    async def add() -> None:
+        nonlocal level
+        async with database.transaction() as session:
+            await create_stock(session, store, product, 1)
+        level += 1
+
+    async with AsyncExitStack() as stack, deaf_socket_to(server.socket_url) as client:
         await client.init(token)
         await client.subscribe("s", LARGE)
-        await asyncio.sleep(0.5)
+        other = await stack.enter_async_context(socket_to(server.socket_url, open_timeout=PATIENCE))
+        await other.init(token)
+        await other.subscribe("s", STOCK)
+        # given that both are told of changes, and one of them reads no more
+        heard = [asyncio.create_task(each.receive()) for each in (client, other)]
+        while not all(task.done() for task in heard):
+            await add()
+            await asyncio.sleep(0.05)
         client.connection.transport.pause_reading()
         for _ in range(40):
-            async with database.transaction() as session:
-                await create_stock(session, store, product, 1)
-        await asyncio.sleep(0.5)
+            await add()
+        while (await other.receive())["payload"]["data"]["stockChanged"]["after"] < level:
+            pass
+
+        # when, then
         assert await ended(server) < ENOUGH
         client.connection.transport.abort()
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 from redis import ConnectionError as NoConnection
 from redis import Redis
+from redis import TimeoutError as NoAnswer
 
-from graphql_api.embedded.ports import choose_port
 from graphql_api.embedded.programs import find_valkey_programs
+from tests.ports import kept_port
 
 PASSWORD = "of a test"  # noqa: S105 - of a server that lives as long as a test
-PATIENCE = 10.0
+PATIENCE = 120.0
 
 
 @dataclass
@@ -85,7 +86,7 @@ class ValkeyProcess:
         self.process.send_signal(number)
 
     def _answers(self) -> bool:
-        with suppress(NoConnection), Redis.from_url(self.url) as redis:
+        with suppress(NoConnection, NoAnswer), Redis.from_url(self.url) as redis:
             return bool(redis.ping())
         return False
 
@@ -93,9 +94,10 @@ class ValkeyProcess:
 @contextmanager
 def running_valkey(folder: Path) -> Iterator[ValkeyProcess]:
     """A Valkey that runs."""
-    valkey = ValkeyProcess(folder, choose_port(None))
-    valkey.start()
-    try:
-        yield valkey
-    finally:
-        valkey.kill()
+    with kept_port() as port:
+        valkey = ValkeyProcess(folder, port)
+        try:
+            valkey.start()
+            yield valkey
+        finally:
+            valkey.kill()

@@ -17,6 +17,7 @@ from graphql_api.schema.node import global_id
 from graphql_api.services import posting
 from graphql_api.services.unit_of_work import unit_of_work
 from tests.client import Client
+from tests.days import TODAY, in_days
 from tests.factories import (
     Line,
     OrderLine,
@@ -29,7 +30,8 @@ from tests.factories import (
 )
 from tests.schema.people import ClientOf, create_viewer
 from tests.schema.test_loaders import counted_statements
-from tests.services.purchase_case import TODAY, in_days
+
+pytestmark = pytest.mark.usefixtures("steady_day")
 
 PURCHASE = """number date status note voidReason version store { number }
     supplier { name vendor { name } } createdBy { id }

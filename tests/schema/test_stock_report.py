@@ -24,12 +24,11 @@ from tests.factories import (
 )
 
 MEASURES = "units value retailValue products lowStockCount"
-YESTERDAY = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=1)
 
 
 @pytest.fixture
-async def stocked(database: Database) -> None:
-    """Rum in two stores of Polk and in one without a county, gin in one; yesterday there was rum alone, and more."""
+async def stocked(database: Database) -> dt.date:
+    """Rum in two stores of Polk and in one without a county, gin in one; on the day given rum alone, and more."""
     async with unit_of_work(database) as work:
         session = work.session
         polk = await create_county(session, name="POLK", number=77)
@@ -46,6 +45,9 @@ async def stocked(database: Database) -> None:
         await session.execute(text("SET LOCAL session_replication_role = origin"))
         await create_stock(session, one, gin, 7, unit_cost=333)
         await posting.take(work, [Demand(two.id, rum.id, 10)], MovementCause.ADJUSTMENT)
+        day = await session.scalar(text("SELECT CAST(min(at) AT TIME ZONE 'UTC' AS date) FROM stock_movement"))
+    assert isinstance(day, dt.date)
+    return day
 
 
 def measures(units: int, value: str, retail: str, products: int, low: int) -> dict[str, Any]:
@@ -96,18 +98,17 @@ async def test_stock_is_shown_by_groups_as_objects(client: Client) -> None:
     }
 
 
-@pytest.mark.usefixtures("stocked")
-async def test_the_stock_of_a_day_is_that_at_its_end(client: Client) -> None:
+async def test_the_stock_of_a_day_is_that_at_its_end(client: Client, stocked: dt.date) -> None:
     document = f"query ($day: Date) {{ stockReport(groupBy: [], asOf: $day) {{ asOf grandTotal {{ {MEASURES} }} }} }}"
 
-    before = await client.execute(document, day=str(YESTERDAY - dt.timedelta(days=1)))
-    yesterday = await client.execute(document, day=str(YESTERDAY))
-    today = await client.execute(document, day=str(YESTERDAY + dt.timedelta(days=1)))
+    before = await client.execute(document, day=str(stocked - dt.timedelta(days=1)))
+    yesterday = await client.execute(document, day=str(stocked))
+    today = await client.execute(document, day=str(stocked + dt.timedelta(days=1)))
     far = await client.execute(document, day="9999-12-31")
 
     assert before["stockReport"]["grandTotal"] == measures(0, "0.00", "0.00", 0, 0)
     assert yesterday["stockReport"] == {
-        "asOf": str(YESTERDAY),
+        "asOf": str(stocked),
         "grandTotal": measures(55, "275.25", "687.50", 1, 1),
     }
     assert today["stockReport"]["grandTotal"] == measures(52, "248.46", "562.50", 2, 2)
@@ -182,8 +183,9 @@ async def test_the_overview_has_stock_staff_and_what_is_low(database: Database, 
     }
 
 
-@pytest.mark.usefixtures("stocked")
-async def test_the_books_are_checked_and_what_is_wrong_is_named(database: Database, client: Client) -> None:
+async def test_the_books_are_checked_and_what_is_wrong_is_named(
+    database: Database, client: Client, stocked: dt.date
+) -> None:
     document = """query ($day: Date) { booksCheck(asOf: $day) { isBalanced asOf milliseconds checkedAt
         checks { name description isHeld checked violated violations { what expected actual } } } }"""
     sound = (await client.execute(document))["booksCheck"]
@@ -192,7 +194,7 @@ async def test_the_books_are_checked_and_what_is_wrong_is_named(database: Databa
         await session.execute(text("UPDATE stock_level SET value = value + 1 WHERE on_hand = 7"))
 
     wrong = (await client.execute(document))["booksCheck"]
-    past = (await client.execute(document, day=str(YESTERDAY)))["booksCheck"]
+    past = (await client.execute(document, day=str(stocked)))["booksCheck"]
 
     assert (sound["isBalanced"], len(sound["checks"]), sound["asOf"]) == (True, 12, None)
     assert wrong["isBalanced"] is False
@@ -210,7 +212,7 @@ async def test_the_books_are_checked_and_what_is_wrong_is_named(database: Databa
             }
         ],
     }
-    assert (past["isBalanced"], past["asOf"], len(past["checks"])) == (True, str(YESTERDAY), 3)
+    assert (past["isBalanced"], past["asOf"], len(past["checks"])) == (True, str(stocked), 3)
 
 
 async def test_the_books_of_the_future_are_refused(client: Client) -> None:

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlmodel import col
 
+from graphql_api.app import listening
 from graphql_api.database.audit import AuditEntryRow
 from graphql_api.database.engine import Database
 from graphql_api.database.invitation import InvitationRow
@@ -165,20 +166,19 @@ async def test_what_is_taken_away_is_gone_at_once_also_from_memory(
         opened = await create_session(session, clerk)
     authentication = services.authentication
     token = authentication.tokens.issue(Viewer(clerk.id, clerk.role, opened.id), 15).text
-    hearing = asyncio.create_task(services.noticeboard.run())
-    while not services.noticeboard.is_current:  # noqa: ASYNC110 - the board has no event for it
-        await asyncio.sleep(0.01)
-    mine = schema_client(schema, services, await authentication.viewer(token))
-    assert (await mine.execute("{ me { role } }")) == {"me": {"role": "STAFF"}}
+    async with listening(services.noticeboard):
+        while not services.noticeboard.is_current:  # noqa: ASYNC110 - the board has no event for it
+            await asyncio.sleep(0.01)
+        mine = schema_client(schema, services, await authentication.viewer(token))
+        assert (await mine.execute("{ me { role } }")) == {"me": {"role": "STAFF"}}
 
-    await change(admin, clerk, role="CUSTOMER")
-    demoted = await authentication.viewer(token)
-    await change(admin, clerk, expectedVersion=2, isActive=False)
+        await change(admin, clerk, role="CUSTOMER")
+        demoted = await authentication.viewer(token)
+        await change(admin, clerk, expectedVersion=2, isActive=False)
 
-    assert demoted.role is Role.CUSTOMER
-    with pytest.raises(Unauthenticated):
-        await authentication.viewer(token)
-    hearing.cancel()
+        assert demoted.role is Role.CUSTOMER
+        with pytest.raises(Unauthenticated):
+            await authentication.viewer(token)
 
 
 async def test_an_account_has_a_trail_for_administrators(

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from sqlalchemy import text
 
+from graphql_api.app import following
 from graphql_api.database.engine import Database
 from graphql_api.database.import_job import ImportJobRow, ImportStatus
 from graphql_api.database.notification import Severity
@@ -196,25 +197,25 @@ async def test_an_unknown_import_is_not_found(hear: Listen) -> None:
 
 
 async def test_an_end_that_is_over_and_done_with_does_not_end_who_follows_the_way_back(
-    database: Database, services: Services, hear: Listen
+    database: Database, services: Services, hear: Listen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The import has ended, is being taken back, and the log has not told of the end yet."""
     # given
+    monkeypatch.setattr("graphql_api.schema.import_subscription.SETTLING_SECONDS", 60.0)
     wanted = await job_in(database, ImportStatus.RUNNING)
     await relay(database)
     for status in (ImportStatus.COMPLETED, ImportStatus.REVERTING):
         await step(database, status)
-    feed = asyncio.create_task(services.feed.run())
 
     # when
-    listening = asyncio.create_task(hear(PROGRESS, id=wanted))
-    _, waiting = await asyncio.wait([listening], timeout=0.3)
-    await relay(database)
-    listener = await listening
-    heard = await listener.take()
-    await step(database, ImportStatus.REVERTED)
-    last = await listener.take()
-    feed.cancel()
+    async with following(services.feed):
+        listening = asyncio.create_task(hear(PROGRESS, id=wanted))
+        _, waiting = await asyncio.wait([listening], timeout=0.3)
+        await relay(database)
+        listener = await listening
+        heard = await listener.take()
+        await step(database, ImportStatus.REVERTED)
+        last = await listener.take()
 
     # then
     assert waiting == {listening}, "it waits until the log has told of the end"

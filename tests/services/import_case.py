@@ -1,5 +1,8 @@
 """What the import tests share: start a file, run it, look at the books."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from graphql_api.services.import_run import ImportRunner
 from graphql_api.services.storage import FileStorage
 from graphql_api.services.unit_of_work import unit_of_work
 from tests.sales_files import chunks
+from tests.waiting import until_held_up
 
 BOOKS = """
 SELECT i.number, l.line_number, i.date, s.number AS store, p.city, p.zip_code, c.name AS county, r.sku,
@@ -37,6 +41,14 @@ WHERE (l.on_hand, l.value) <> (SELECT coalesce(sum(quantity), 0), coalesce(sum(c
                                WHERE (m.store_id, m.product_id) = (l.store_id, l.product_id))
    OR (l.on_hand, l.value) <> (SELECT coalesce(sum(remaining), 0), coalesce(sum(remaining * unit_cost), 0)
                                FROM stock_lot o WHERE (o.store_id, o.product_id) = (l.store_id, l.product_id))
+"""
+# Whoever inserts the line waits for whoever holds the lock; an import gets no further.
+HELD = 4_711
+HOLD = f"""
+CREATE FUNCTION wait_for_the_test() RETURNS trigger LANGUAGE plpgsql AS
+  'BEGIN PERFORM pg_advisory_xact_lock_shared({HELD}); RETURN NEW; END';
+CREATE TRIGGER wait BEFORE INSERT ON invoice FOR EACH ROW WHEN (NEW.number = %s)
+  EXECUTE FUNCTION wait_for_the_test()
 """
 REFERENCES = "county", "place", "store", "vendor", "category", "product", "invoice", "import_seen"
 
@@ -63,6 +75,18 @@ class ImportCase:
         async with unit_of_work(self.database) as work:
             job = await import_job.start_import(work, stored, ImportRequest(**{"file_name": "sales.csv", **request}))
             return job.id
+
+    @asynccontextmanager
+    async def running(self, import_id: int, until: str) -> AsyncIterator[None]:
+        """Run it up to the invoice of this number, and for as long as the block lasts no further; then to its end."""
+        async with self.database.dedicated() as holder:
+            await holder.execute(HOLD % f"'{until}'")
+            await holder.execute("SELECT pg_advisory_lock($1)", HELD)
+            task = asyncio.create_task(self.runner.run(import_id))
+            await until_held_up(self.database)
+            yield
+            await holder.execute("SELECT pg_advisory_unlock($1)", HELD)
+            await task
 
     async def job(self, import_id: int) -> ImportJobRow:
         async with self.database.read() as session:

@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from sqlalchemy import select, text
 from sqlmodel import col
 
-from graphql_api.database.base import now_utc
 from graphql_api.database.engine import Database
 from graphql_api.database.product import ProductRow
 from graphql_api.database.purchase import PurchaseLineRow, PurchaseRow
@@ -27,12 +26,6 @@ from graphql_api.services.unit_of_work import UnitOfWork, unit_of_work
 from tests.factories import create_product, create_store, create_user
 
 Result = TypeVar("Result")
-TODAY = now_utc().date()
-
-
-def in_days(days: int) -> dt.date:
-    """A day before or after today."""
-    return TODAY + dt.timedelta(days=days)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,10 @@ async def create_viewer(
 
 
 @pytest.fixture
-async def case(database: Database) -> AsyncIterator[Case]:
+async def case(database: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Case]:
+    # a database that takes long to answer is not to be taken for one that is away
+    monkeypatch.setattr("graphql_api.services.noticeboard.TRUST_SECONDS", 60.0)
+    monkeypatch.setattr("graphql_api.services.noticeboard.SETTLE_SECONDS", 60.1)
     noticeboard = Noticeboard(database.url)
     authentication = Authentication(database, noticeboard, AccessTokens(TEST_KEYS))
     async with listening(noticeboard):

@@ -15,6 +15,7 @@ from graphql_api.services.import_run import Busy
 from graphql_api.services.unit_of_work import unit_of_work
 from tests.sales_files import HEADER, many_sales, packed, sale, sales_csv
 from tests.services.import_case import ImportCase, counts
+from tests.waiting import until_held_up
 
 NOTHING = dict.fromkeys(("county", "place", "store", "vendor", "category", "product", "invoice", "import_seen"), 0)
 
@@ -208,12 +209,16 @@ async def test_reverting_the_first_of_two_keeps_what_the_second_wrote(case: Impo
 
 async def test_cancelling_takes_back_what_was_written(small_blocks: ImportCase) -> None:
     import_id = await small_blocks.start(sales_csv(many_sales(4_000)))
-    running = asyncio.create_task(small_blocks.runner.run(import_id))
-    while (await small_blocks.job(import_id)).rows_inserted == 0:  # noqa: ASYNC110 - the job says it in its row
-        await asyncio.sleep(0.005)
-    async with unit_of_work(small_blocks.database) as work:
-        await import_job.cancel_import(work, import_id)
-    await running
+
+    async def cancel() -> None:
+        async with unit_of_work(small_blocks.database) as work:
+            await import_job.cancel_import(work, import_id)
+
+    async with small_blocks.running(import_id, until="INV-000300"):
+        # which waits for the block that is being written
+        cancelling = asyncio.create_task(cancel())
+        await until_held_up(small_blocks.database, 2)
+    await cancelling
     job = await small_blocks.job(import_id)
     assert job.status is ImportStatus.CANCELLED
     assert 0 < job.rows_inserted < 4_000

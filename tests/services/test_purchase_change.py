@@ -10,8 +10,12 @@ from graphql_api.database.purchase import PurchaseRow, PurchaseStatus
 from graphql_api.services.errors import BadInput, Conflict, NotFound, ServiceError
 from graphql_api.services.purchase_change import PurchaseWish, create_purchase, update_purchase
 from graphql_api.services.purchase_line import MAX_LINES, LineWish
+from tests.days import TODAY, in_days
 from tests.factories import create_import, create_product, create_store, create_vendor
-from tests.services.purchase_case import TODAY, PurchaseCase, create_case, in_days
+from tests.services.purchase_case import PurchaseCase, create_case
+from tests.waiting import until_held_up
+
+pytestmark = pytest.mark.usefixtures("steady_day")
 
 
 @pytest.fixture
@@ -77,8 +81,7 @@ async def test_a_number_that_an_import_brings_along_at_the_same_moment_is_a_conf
         await session.execute(bring, {"number": f"{case.store.number}-P000001", "store": case.store.id})
         # when
         ordering = asyncio.create_task(case.order())
-        await asyncio.sleep(0.3)
-        assert not ordering.done()
+        await until_held_up(case.database)
 
     # then
     with pytest.raises(Conflict):

@@ -21,6 +21,7 @@ from graphql_api.services.purchase import (
     totals_by_purchase,
 )
 from tests.client import ADMIN
+from tests.days import in_days
 from tests.factories import (
     SOME_DAY,
     OrderLine,
@@ -32,7 +33,6 @@ from tests.factories import (
     create_user,
     create_vendor,
 )
-from tests.services.purchase_case import in_days
 
 
 async def numbers(database: Database, **query: Any) -> list[str]:

@@ -14,7 +14,10 @@ from graphql_api.services.errors import BadInput, Conflict, NotFound, ServiceErr
 from graphql_api.services.purchase import received_costs, totals_by_purchase
 from graphql_api.services.purchase_line import LineWish
 from graphql_api.services.purchase_receipt import ReceiptWish, receive_purchase
-from tests.services.purchase_case import TODAY, PurchaseCase, create_case, in_days
+from tests.days import TODAY, in_days
+from tests.services.purchase_case import PurchaseCase, create_case
+
+pytestmark = pytest.mark.usefixtures("steady_day")
 
 
 @pytest.fixture
@@ -230,6 +233,6 @@ async def test_partial_receipts_in_any_order_come_to_the_whole(database: Databas
             assert {**in_parts, "gained": None} == {**whole, "gained": None}
             assert whole["status"] is PurchaseStatus.RECEIVED
 
-        asyncio.run_coroutine_threadsafe(compare(), loop).result(30)
+        asyncio.run_coroutine_threadsafe(compare(), loop).result()
 
     await asyncio.to_thread(comes_to_the_whole)

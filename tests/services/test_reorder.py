@@ -23,6 +23,7 @@ from graphql_api.services.reorder import ReorderReason, Suggestion, count_sugges
 from graphql_api.services.reorder_level import ReorderQuestion
 from graphql_api.services.reorder_purchase import ReorderWish, order_suggested
 from graphql_api.services.unit_of_work import unit_of_work
+from tests.days import TODAY, in_days
 from tests.factories import (
     Line,
     OrderLine,
@@ -35,7 +36,8 @@ from tests.factories import (
     create_user,
     create_vendor,
 )
-from tests.services.purchase_case import TODAY, in_days
+
+pytestmark = pytest.mark.usefixtures("steady_day")
 
 
 async def suggestions(database: Database, request: PageRequest | None = None, **question: Any) -> list[Suggestion]:
@@ -380,7 +382,7 @@ async def test_no_more_is_suggested_than_is_needed_and_no_less(database: Databas
             found = await suggestions(database, where=where, lookback_days=lookback, cover_days=cover)
             check_suggestion(level, found, lookback, cover)
 
-        asyncio.run_coroutine_threadsafe(check(), loop).result(30)
+        asyncio.run_coroutine_threadsafe(check(), loop).result()
 
     await asyncio.to_thread(is_what_is_needed)
 

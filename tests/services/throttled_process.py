@@ -16,7 +16,7 @@ async def let_through(url: str, attempts: int) -> int:
     """How many of so many attempts are taken, where thirty are the limit of all processes."""
     redis = Redis.from_url(url)
     throttle = Throttle(redis)
-    rule = Rule("knock", Subject.ADDRESS, parse("30 per minute"))
+    rule = Rule("knock", Subject.ADDRESS, parse("30 per hour"))
     taken = 0
     for _ in range(attempts):
         try:

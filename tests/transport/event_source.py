@@ -71,6 +71,12 @@ class EventSource:
             while self.last_id != wanted:
                 assert await self._block() is None
 
+    async def commented(self, count: int) -> None:
+        """Wait until so many comments have come, while nothing else does."""
+        async with asyncio.timeout(PATIENCE):
+            while self.comments < count:
+                assert await self._block() is None
+
     async def result(self) -> dict[str, Any]:
         """The data of the next result, which has no errors."""
         result = (await self.next()).result

@@ -15,7 +15,7 @@ from graphql_api.database.event import Topic
 from graphql_api.database.user import Language, Role
 from graphql_api.events.catalogue import Event
 from graphql_api.events.feed import Feed
-from graphql_api.events.log import EventLog, Head
+from graphql_api.events.log import EventLog, Head, Passage
 from graphql_api.schema.context import Context, Origin, Services
 from graphql_api.schema.event_cursor import event_cursor
 from graphql_api.schema.root import ApiSchema
@@ -46,7 +46,7 @@ STAFF = Viewer(3, Role.STAFF, 3)
 SALESPERSON = Viewer(4, Role.SALESPERSON, 4)
 CUSTOMER = Viewer(5, Role.CUSTOMER, 5)
 OTHER_CUSTOMER = Viewer(6, Role.CUSTOMER, 6)
-PATIENCE = 10.0
+PATIENCE = 60.0
 
 
 class StepFeed(Feed):
@@ -103,10 +103,14 @@ class StepFeed(Feed):
     async def advance(self) -> None:
         """Hear of everything in the log."""
         while (passage := await self.log.read(self._end)).until > self._end:
-            self.events = [*self.events, *passage.events][-self.size :]
-            self._end = passage.until
-            self._changed.set()
-            self._changed = asyncio.Event()
+            self.hear(passage)
+
+    def hear(self, passage: Passage) -> None:
+        """Hear of what was read from the log, without waiting for anything."""
+        self.events = [*self.events, *passage.events][-self.size :]
+        self._end = passage.until
+        self._changed.set()
+        self._changed = asyncio.Event()
 
 
 @dataclass(eq=False)
@@ -261,6 +265,8 @@ async def fanning_out(
     tasks = [asyncio.create_task(services.noticeboard.run()), asyncio.create_task(case.fanout.run())]
     try:
         await until(lambda: services.noticeboard.is_current)
+        # from here on it has all the tasks that it has while nobody listens
+        await until(case.fanout._dispatcher.is_ready.is_set)  # noqa: SLF001 - nothing else tells
         yield case
     finally:
         for task in tasks:

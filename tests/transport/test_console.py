@@ -51,7 +51,9 @@ def page(account: str, address: str) -> Iterator[Page]:
         pytest.fail("This test drives a real browser: run `apt-get install chromium`")
     complaints: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        browser = playwright.chromium.launch(
+            executable_path=chromium, args=CHROMIUM_ARGUMENTS, timeout=PATIENCE_MILLISECONDS
+        )
         page = browser.new_page()
         page.set_default_timeout(PATIENCE_MILLISECONDS)
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -88,7 +88,7 @@ async def test_the_access_log_keeps_no_ticket(app: Starlette, caplog: pytest.Log
         address, port = listener.getsockname()
 
         # when
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             response = await client.get(f"http://{address}:{port}/imports/1/rejects.csv?ticket=a-good-one")
         server.should_exit = True
         await serving

@@ -16,6 +16,7 @@ from graphql_api.transport.graphql_request import GraphQLRequest
 from tests.transport.fanout_case import (
     CUSTOMER,
     OTHER_CUSTOMER,
+    PATIENCE,
     STAFF,
     FakeOutlet,
     FanoutCase,
@@ -66,6 +67,7 @@ async def test_what_differs_is_executed_for_itself(case: FanoutCase) -> None:
     # when
     await case.add(2)
     await until(lambda: all(outlet.numbers == [1, 2] for outlet in (plain, staff, arabic, default, resuming)))
+    await until(lambda: second.texts)
 
     # then
     assert second.numbers == [2]
@@ -188,7 +190,7 @@ class TestPlaces:
         await case.add(3)
 
         # then
-        await until(lambda: outlet.numbers == list(range(8, 124)))
+        await until(lambda: outlet.numbers == list(range(8, 124)) and len(present.texts) == 3)
         assert present.numbers == [121, 122, 123]
         assert case.groups == 1
 
@@ -245,8 +247,11 @@ class TestPlaces:
 
 
 class TestManyOperations:
-    async def test_different_operations_read_what_they_need_together(self, case: FanoutCase) -> None:
+    async def test_different_operations_read_what_they_need_together(
+        self, case: FanoutCase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         # given
+        monkeypatch.setattr(fanout_loaders, "SHARED_SECONDS", PATIENCE)
         documents = [f"subscription {{ heard {{ name{index}: productName }} }}" for index in range(40)]
         outlets = [(await case.subscribe(document))[1] for document in documents]
         statements = 0
@@ -357,19 +362,27 @@ class TestManyOperations:
             cursor = await case.cursor(0)
             document = "subscription ($after: Cursor) { n: heard(after: $after) { number } }"
             late = [
-                (await case.subscribe(document.replace("n:", f"n{index}:"), after=cursor))[1] for index in range(12)
+                await case.subscribe(document.replace("n:", f"n{index}:"), FakeOutlet(is_ready=False), after=cursor)
+                for index in range(12)
             ]
             present = (await case.subscribe(NUMBERS))[1]
+            await case.add(is_heard=False)
+            passage = await case.feed.log.read(600)
+            done_before = list[bool]()
+            present.on_next = lambda: done_before.append(all(len(outlet.texts) == 601 for _, outlet in late))
 
-            # when
-            await case.add()
+            # when those who are late begin, and at the same moment there is something new
+            for subscriber, outlet in late:
+                outlet.is_ready = True
+                subscriber.wake()
+            case.feed.hear(passage)
             await until(lambda: present.texts)
 
             # then
             assert present.numbers == [601]
-            assert not all(len(outlet.texts) == 601 for outlet in late)
-            await until(lambda: all(len(outlet.texts) == 601 for outlet in late))
-            assert late[0].numbers == list(range(1, 602))
+            assert done_before == [False]
+            await until(lambda: all(len(outlet.texts) == 601 for _, outlet in late))
+            assert late[0][1].numbers == list(range(1, 602))
 
 
 async def test_a_subscription_waits_until_the_process_knows_its_events(

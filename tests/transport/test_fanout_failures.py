@@ -37,7 +37,7 @@ class TestLeaving:
             subscriber.close()
             subscriber.close()
             subscriber.wake()
-        await until(lambda: len(asyncio.all_tasks()) == before)
+        await until(lambda: len(asyncio.all_tasks()) <= before)
 
         # then
         assert case.groups == 0
@@ -163,4 +163,4 @@ class TestFailures:
         assert outlet.codes == ["CURSOR_EXPIRED"]
         _, again = await case.subscribe(NUMBERS)
         await case.add()
-        await until(lambda: again.numbers == [1] and len(state.texts) == 2)
+        await until(lambda: again.numbers == [1] and len(state.texts) >= 2)

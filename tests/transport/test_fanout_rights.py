@@ -70,7 +70,7 @@ class TestPersonal:
         # when
         _, second = await case.subscribe(WHOSE, viewer=OTHER_ADMIN)
         await case.add()
-        await until(lambda: second.texts)
+        await until(lambda: second.texts and len(first.texts) == 2)
 
         # then
         assert COUNTS["presented"] == presented + 2
@@ -322,7 +322,7 @@ class TestRenewal:
         subscriber.close()
 
         # then
-        await until(lambda: len(asyncio.all_tasks()) == before)
+        await until(lambda: len(asyncio.all_tasks()) <= before)
         assert case.groups == 0
         assert not outlet.is_ended
 

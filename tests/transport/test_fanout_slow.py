@@ -54,7 +54,7 @@ class TestSlowReaders:
             slow.room, slow.is_ready = None, True
             await case.add(5)
             subscriber.wake()
-            await until(lambda: len(slow.texts) == 1005)
+            await until(lambda: len(slow.texts) == len(quick.texts) == 1005)
 
             # then
             assert slow.texts == quick.texts

@@ -10,11 +10,15 @@ import pytest
 
 from graphql_api.database.engine import Database
 from graphql_api.database.event import Topic
-from tests.transport.fanout_case import STAFF, FakeOutlet, FanoutCase, fanning_out, quiet, until
+from graphql_api.transport import fanout_opening
+from graphql_api.transport.fanout_state import StateGroup
+from tests.transport.fanout_case import PATIENCE, STAFF, FakeOutlet, FanoutCase, fanning_out, quiet, until
 from tests.transport.fanout_schema import COUNTS, FAULTS, not_found, outage
 
 OPENED = "subscription ($values: Int! = 2) { opened(values: $values) { number counted } }"
 STATE = "subscription ($throttle: Float! = 0.05) { state(throttle: $throttle) { isWhole amount counted } }"
+
+THROTTLE = 1.0
 
 
 @pytest.fixture
@@ -43,7 +47,12 @@ class TestOpening:
         await until(lambda: outlet.numbers == [-1, -2, 4, 5])
         assert outlet.cursors == [None, None, await case.cursor(4), await case.cursor(5)]
 
-    async def test_who_comes_at_the_same_time_shares_it(self, case: FanoutCase) -> None:
+    async def test_who_comes_at_the_same_time_shares_it(
+        self, case: FanoutCase, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # given
+        monkeypatch.setattr(fanout_opening, "FRESH_SECONDS", PATIENCE)
+
         # when
         outlets = [outlet for _, outlet in await asyncio.gather(*(case.subscribe(OPENED) for _ in range(50)))]
         await until(lambda: all(outlet.numbers == [-1, -2] for outlet in outlets))
@@ -143,27 +152,34 @@ class TestState:
         assert late.texts == outlet.texts
         assert late.texts[0] is outlet.texts[0]
 
-    async def test_the_first_change_is_told_at_once_and_the_others_together(self, case: FanoutCase) -> None:
-        # given
-        _, outlet = await case.subscribe(STATE, throttle=2.0)
+    async def test_a_change_after_a_long_time_is_told_at_once(self, case: FanoutCase) -> None:
+        # given somebody who wants to hear once an hour at most, and has heard nothing for longer
+        subscriber, outlet = await case.subscribe(STATE, throttle=3_600.0)
         await until(lambda: outlet.texts)
-        await asyncio.sleep(2.0)
+        assert isinstance(subscriber.group, StateGroup)
+        subscriber.group._read_at -= 3_600.0  # noqa: SLF001 - as if it had passed
 
         # when
-        began = time.monotonic()
         await case.add()
-        await until(lambda: len(outlet.texts) == 2)
-        first = time.monotonic() - began
-        for _ in range(10):
-            await case.add()
-        await until(lambda: len(outlet.texts) == 3)
-        second = time.monotonic() - began
 
         # then
-        assert first < 1.9
-        assert second > 2.0
-        assert sums(outlet) == [(True, 0), (False, 1), (False, sum(range(2, 12)))]
-        assert COUNTS["read"] == 3
+        await until(lambda: sums(outlet) == [(True, 0), (False, 1)])
+
+    async def test_changes_soon_after_one_another_are_told_together(self, case: FanoutCase) -> None:
+        # given
+        _, outlet = await case.subscribe(STATE, throttle=THROTTLE)
+        await until(lambda: outlet.texts)
+        began = time.monotonic()
+
+        # when
+        for _ in range(11):
+            await case.add()
+        await until(lambda: sum(amount for _, amount in sums(outlet)) == sum(range(1, 12)))
+
+        # then each reading takes its time, in which all that happens is one change
+        readings = len(outlet.texts) - 1
+        assert (readings - 1) * THROTTLE < time.monotonic() - began
+        assert COUNTS["read"] == 1 + readings
 
     async def test_who_fell_behind_gets_all_of_it(self, case: FanoutCase) -> None:
         # given

@@ -8,7 +8,7 @@ from graphql_api.transport.fanout_turns import Turns
 
 FOR_EVER = 1_000.0
 SOON = 0.01
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 class Crowd:

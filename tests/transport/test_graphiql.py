@@ -37,6 +37,7 @@ QUERY_EDITOR = ".graphiql-query-editor"
 RESULT = ".result-window"
 TAB = ".graphiql-tab-button"
 HEADER_EDITOR = ".graphiql-editor-tool .graphiql-editor:visible"
+PATIENCE = 60.0
 PATIENCE_MILLISECONDS = 60_000
 BROWSER_ACCEPT = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 
@@ -99,7 +100,7 @@ def address() -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
-        thread.join(5)
+        thread.join(60)
 
 
 @pytest.fixture(scope="module")
@@ -109,7 +110,9 @@ def browser() -> Iterator[BrowserContext]:
     if chromium is None:
         pytest.fail("This test drives a real browser: run `apt-get install chromium`")
     with sync_playwright() as playwright:
-        instance = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_ARGUMENTS)
+        instance = playwright.chromium.launch(
+            executable_path=chromium, args=CHROMIUM_ARGUMENTS, timeout=PATIENCE_MILLISECONDS
+        )
         context = instance.new_context(viewport={"width": 1280, "height": 800})
         context.set_default_timeout(PATIENCE_MILLISECONDS)
         context.add_init_script("localStorage.clear()")
@@ -248,7 +251,7 @@ def test_the_plain_console_says_which_box_holds_no_json(page: Page, address: str
 
 @pytest.mark.usefixtures("build")
 def test_the_page_allows_only_its_own_scripts_and_is_never_framed(address: str) -> None:
-    response = httpx.get(f"{address}/graphql", headers={"accept": BROWSER_ACCEPT})
+    response = httpx.get(f"{address}/graphql", headers={"accept": BROWSER_ACCEPT}, timeout=PATIENCE)
 
     policy = response.headers["content-security-policy"]
     assert "default-src 'none'; script-src 'self';" in policy
@@ -261,7 +264,9 @@ def test_the_page_allows_only_its_own_scripts_and_is_never_framed(address: str) 
 
 @pytest.mark.usefixtures("without_build")
 def test_the_console_allows_only_the_script_of_this_very_answer(address: str) -> None:
-    first, second = (httpx.get(f"{address}/graphql", headers={"accept": BROWSER_ACCEPT}) for _ in range(2))
+    first, second = (
+        httpx.get(f"{address}/graphql", headers={"accept": BROWSER_ACCEPT}, timeout=PATIENCE) for _ in range(2)
+    )
 
     assert first.headers["content-security-policy"] != second.headers["content-security-policy"]
     assert "unsafe" not in first.headers["content-security-policy"]
@@ -271,7 +276,9 @@ def test_the_console_allows_only_the_script_of_this_very_answer(address: str) ->
 def test_assets_are_kept_for_a_year_and_compressed_on_request(address: str, build: Path, encoding: str) -> None:
     script = next((build / "assets").glob("index-*.js"))
 
-    response = httpx.get(f"{address}/graphql/assets/{script.name}", headers={"accept-encoding": encoding})
+    response = httpx.get(
+        f"{address}/graphql/assets/{script.name}", headers={"accept-encoding": encoding}, timeout=PATIENCE
+    )
 
     assert response.content == script.read_bytes()
     assert response.headers.get("content-encoding", "identity") == encoding
@@ -283,7 +290,7 @@ def test_assets_are_kept_for_a_year_and_compressed_on_request(address: str, buil
 
 @pytest.mark.parametrize("name", ["missing.js", "..%2findex.html", "%2e%2e", "a%00.js", "index.html"])
 def test_other_files_are_not_served(address: str, name: str) -> None:
-    response = httpx.get(f"{address}/graphql/assets/{name}")
+    response = httpx.get(f"{address}/graphql/assets/{name}", timeout=PATIENCE)
 
     assert response.status_code == HTTPStatus.NOT_FOUND
 

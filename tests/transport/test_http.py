@@ -107,7 +107,9 @@ async def test_compressed_bytes_that_claim_to_be_json_are_refused(http: httpx.As
     assert refusal(response) == (400, "BAD_USER_INPUT")
 
 
-@hypothesis_settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     body=strategies.one_of(
         strategies.binary(max_size=300),

@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 from graphql_api.transport.line import Line
 from tests.transport.fanout_case import until
 
-PATIENCE = 10.0
+PATIENCE = 60.0
 LARGE = "x" * 65_536
 
 

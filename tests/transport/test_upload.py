@@ -321,7 +321,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(
         while spooled_bytes(server.process):  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.05)
     assert await traces(settings, database) == []
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http:
         assert (await http.post(server.url, json={"query": "{ __typename }"})).status_code == 200
 
 
@@ -343,7 +343,7 @@ async def test_memory_stays_flat_while_a_large_file_arrives(
             yield block
         yield end
 
-    async with httpx.AsyncClient(timeout=60, headers=admin_header) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, headers=admin_header) as http:
         response = await http.post(server.url, content=body(), headers={**FORM_TYPE, **PREFLIGHT})
         payload = response.json()["data"]["startImport"]
         peak = max(peak, server.process.memory_info().rss)
@@ -361,7 +361,7 @@ async def test_a_file_is_imported_by_a_real_server(server: RunningServer, admin_
         "0": ("C:\\fakepath\\März.csv", content),
     }
 
-    async with httpx.AsyncClient(headers=admin_header) as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, headers=admin_header) as http:
         response = await http.post(server.url, files=files, headers=PREFLIGHT)
         found = await ended_import(http, server.url, response.json()["data"]["startImport"]["import"]["id"])
 

