@@ -1,10 +1,8 @@
 """A line to PostgreSQL that holds an import up between two blocks, where its job is nobody's."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 READ_BYTES = 65_536
 # How an import takes its job for a block, and what PostgreSQL answers to the end of one.
@@ -27,7 +25,7 @@ class HeldLine:
         self.is_held = asyncio.Event()
         self.may_go_on = asyncio.Event()
 
-    async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+    async def carry(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         """Serve one connection."""
         server, to_server = await asyncio.open_connection(self._host, self._port)
         connection = _Connection(self, client, to_client, server, to_server)
@@ -66,18 +64,3 @@ class _Connection:
                 self.has_written |= self.is_importing and COMMITTED in content
                 self.to_client.write(content)
                 await self.to_client.drain()
-
-
-@asynccontextmanager
-async def held_line(database_url: str) -> AsyncIterator[tuple[HeldLine, str]]:
-    """A line to a database, and the URL that leads through it."""
-    place = urlsplit(database_url)
-    line = HeldLine(place.hostname or "127.0.0.1", place.port or 5432)
-    server = await asyncio.start_server(line.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    user, at, _ = place.netloc.rpartition("@")
-    try:
-        yield line, place._replace(netloc=f"{user}{at}127.0.0.1:{port}").geturl()
-    finally:
-        server.close()
-        await line.close()

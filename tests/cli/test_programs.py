@@ -16,7 +16,8 @@ from graphql_api import embedded
 from graphql_api.database.engine import Database
 from graphql_api.imports.run import WRITE_LOCK
 from tests.cli.conftest import ADMIN, Installation, last_json, served_url, sign_in, stop
-from tests.cli.held_line import held_line
+from tests.cli.held_line import HeldLine
+from tests.proxy import proxied
 from tests.sales_files import many_sales, sales_csv
 from tests.transport.test_upload import MAP, OPERATIONS, PREFLIGHT
 
@@ -121,7 +122,7 @@ async def test_ctrl_c_cancels_an_import_and_takes_it_back(
 ) -> None:
     # given an import that has begun to write, and has not come to its end
     path = write_sales(installation.folder, 20_000)
-    async with held_line(database.url) as (line, url), database.dedicated() as connection:
+    async with proxied(database.url, HeldLine) as (line, url), database.dedicated() as connection:
         process = installation.start("import", str(path), "--json", DATABASE_URL=url, REDIS_URL=redis_url)
         async with asyncio.timeout(PATIENCE_SECONDS):
             await line.is_held.wait()

@@ -8,7 +8,6 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
-from urllib.parse import urlsplit
 
 import httpx
 
@@ -218,18 +217,3 @@ class _Wire:
             writer.write(content)
             await writer.drain()
         raise _CutError
-
-
-@asynccontextmanager
-async def line_to(database_url: str) -> AsyncIterator[tuple[Line, str]]:
-    """A line to a database, and the URL that leads through it."""
-    place = urlsplit(database_url)
-    line = Line(place.hostname or "127.0.0.1", place.port or 5432)
-    server = await asyncio.start_server(line.carry, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    user = place.netloc.rpartition("@")[0]
-    try:
-        yield line, place._replace(netloc=f"{user}@127.0.0.1:{port}" if user else f"127.0.0.1:{port}").geturl()
-    finally:
-        server.close()
-        await line.close()

@@ -17,7 +17,8 @@ from graphql_api.services.policy import Viewer
 from graphql_api.services.secret import token_hash
 from graphql_api.services.token import AccessTokens
 from tests.factories import PASSWORD, create_session, create_user
-from tests.faults.server_process import ServerProcess, line_to, serving
+from tests.faults.server_process import Line, ServerProcess, serving
+from tests.proxy import proxied
 from tests.sales_files import sale, sales_csv
 
 KEY = "5f0c3b3e-9d0b-4a57-8d3f-1f6c2f6f3a11"
@@ -94,7 +95,7 @@ async def test_parallel_repetitions_at_two_servers_have_one_effect_and_equal_ans
 
 async def test_an_answer_that_is_lost_with_the_connection_to_the_database_comes_again(house: House) -> None:
     async with (
-        line_to(house.database.url) as (line, url),
+        proxied(house.database.url, Line) as (line, url),
         serving(url, house.redis_url, house.folder) as server,
     ):
         headers = house.headers()
@@ -116,7 +117,7 @@ async def test_an_answer_that_is_lost_with_the_connection_to_the_database_comes_
 
 async def test_a_file_whose_import_was_committed_unheard_is_kept(house: House) -> None:
     async with (
-        line_to(house.database.url) as (line, url),
+        proxied(house.database.url, Line) as (line, url),
         serving(url, house.redis_url, house.folder, STORAGE=str(house.folder / "storage")) as server,
     ):
         headers = {**house.headers(), "graphql-require-preflight": "1"}
@@ -146,7 +147,7 @@ async def send_file(server: ServerProcess, headers: dict[str, str]) -> Any:
 
 
 async def test_an_answer_that_dies_with_its_server_comes_from_another_one(house: House) -> None:
-    async with line_to(house.database.url) as (line, url):
+    async with proxied(house.database.url, Line) as (line, url):
         async with serving(url, house.redis_url, house.folder) as server:
             headers = house.headers()
             line.on_commit = server.kill
@@ -166,7 +167,7 @@ async def test_an_answer_that_dies_with_its_server_comes_from_another_one(house:
 async def test_tokens_that_die_with_their_server_come_from_another_one(house: House) -> None:
     credentials = {"email": house.email, "password": PASSWORD}
     sessions = await house.scalar("SELECT count(*) FROM session")
-    async with line_to(house.database.url) as (line, url):
+    async with proxied(house.database.url, Line) as (line, url):
         async with serving(url, house.redis_url, house.folder) as server:
             line.on_commit = server.kill
             with pytest.raises(httpx.TransportError):
