@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import asyncpg
 import httpx
 import pytest
+from redis.asyncio import Redis
 
 from graphql_api import app as app_module
 from graphql_api.app import create_app, create_redis
@@ -95,6 +96,23 @@ async def test_missing_migrations_are_reported(settings: Settings, database_url:
 
     assert response.status_code == 503
     assert response.json()["migrations"] == "outdated"
+
+
+async def test_files_are_read_before_the_second_that_servers_have(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    were_read: list[bool] = []
+
+    async def ping(_redis: Redis) -> bool:
+        were_read.append(readiness.newest_revision.cache_info().currsize == 1)
+        return True
+
+    readiness.newest_revision.cache_clear()
+    monkeypatch.setattr(Redis, "ping", ping)
+
+    await get(settings, "/health/ready")
+
+    assert were_read == [True]
 
 
 async def test_many_who_need_redis_at_once_wait_for_each_other(
