@@ -15,13 +15,14 @@ from graphql import (
     ValidationRule,
     get_named_type,
 )
+from strawberry.schema.schema_converter import GraphQLCoreConverter
 
 
 def declare_one_of(schema: GraphQLSchema) -> None:
     """Tell GraphQL which inputs these are; Strawberry keeps it to itself."""
     for kind in schema.type_map.values():
         if isinstance(kind, GraphQLInputObjectType):
-            kind.is_one_of = kind.extensions["strawberry-definition"].is_one_of
+            kind.is_one_of = kind.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].is_one_of
 
 
 class OneOfVariablesRule(ValidationRule):
