@@ -34,6 +34,7 @@ PATIENCE = 120
 USER_SCRIPT = """
 import json, sys
 from pathlib import Path
+sys.path += sys.argv[2:]
 from graphql_api import embedded
 with embedded.start(Path(sys.argv[1])) as servers:
     print(json.dumps([servers.database_url, servers.redis_url]), flush=True)
@@ -555,9 +556,11 @@ def copy_wheel(wheel: str, packages: Path) -> None:
 
 def run_as(user: int, runtime: Path, home: Path, data_dir: Path) -> subprocess.Popen[str]:
     program = next((runtime / "bin").iterdir())
+    # where that is, and whether it is looked at, differs between makers of Python
+    packages = next(runtime.glob("lib/python3*/site-packages"))
     is_root = os.geteuid() == 0
     return subprocess.Popen(
-        [str(program), "-I", "-c", USER_SCRIPT, str(data_dir)],
+        [str(program), "-I", "-c", USER_SCRIPT, str(data_dir), str(packages)],
         cwd="/",
         env={"HOME": str(home), "PATH": os.defpath, "LD_LIBRARY_PATH": str(runtime / "lib")},
         stdin=subprocess.PIPE,
